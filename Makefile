@@ -31,7 +31,7 @@ $(INSTALLED): pyproject.toml
 	    || { tail -n 30 $(VENV)/install.log; echo "The installation failed; the whole log is $(VENV)/install.log"; exit 1; }
 	@touch $@
 
-# MediaPipe Tasks is the real client of an exported file. It has a environment of its own, because
+# MediaPipe Tasks is the real client of an exported file. It has an environment of its own, because
 # it brings its own build of OpenCV.
 $(CLIENT): tests/export/mediapipe-requirements.txt
 	@echo "Installing the MediaPipe client into $(MEDIAPIPE) ..."

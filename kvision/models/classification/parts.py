@@ -1,0 +1,99 @@
+"""What every classification builder begins and ends with."""
+
+import keras
+from keras import layers
+
+POOLINGS = (None, "avg", "max")
+
+
+def image_input(input_shape, builder, minimum=1):
+    """The input layer, after checking the shape.
+
+    Args:
+        input_shape: `(height, width, channels)`; height and width may be `None`.
+        builder: name for the error message.
+        minimum: least height and width that the network can take.
+    """
+    shape = tuple(input_shape)
+    if len(shape) != 3 or not isinstance(shape[2], int) or shape[2] < 1:
+        raise ValueError(
+            f"`input_shape` of `{builder}` must be (height, width, channels) with a known number "
+            f"of channels. Received: {input_shape}"
+        )
+    if any(size is not None and size < minimum for size in shape[:2]):
+        raise ValueError(
+            f"`input_shape` height and width must be at least {minimum} in `{builder}`. "
+            f"Received: {input_shape}. Enlarge the images to ({minimum}, {minimum}, {shape[2]})."
+        )
+    return keras.Input(shape, name="image")
+
+
+def classifier(x, include_top, pooling, classes, activation, dropout=0.0):
+    """Global average pooling, dropout and a dense layer; or the pooling that was asked for.
+
+    Scores are computed in float32 under every dtype policy.
+    """
+    check_top(include_top, pooling, classes)
+    if include_top:
+        x = layers.GlobalAveragePooling2D(name="global_average")(x)
+        if dropout:
+            x = layers.Dropout(dropout, name="dropout")(x)
+        return layers.Dense(classes, activation=activation, dtype="float32", name="predictions")(x)
+    if pooling == "avg":
+        return layers.GlobalAveragePooling2D(name="global_average")(x)
+    if pooling == "max":
+        return layers.GlobalMaxPooling2D(name="global_max")(x)
+    return x
+
+
+def check_top(include_top, pooling, classes):
+    if pooling not in POOLINGS:
+        raise ValueError(f"`pooling` must be one of {POOLINGS}. Received: {pooling!r}")
+    if include_top and pooling is not None:
+        raise ValueError(
+            "`pooling` is of use only with `include_top=False`: the classifier pools by itself. "
+            f"Received: pooling={pooling!r}, include_top=True"
+        )
+    if include_top and (not isinstance(classes, int) or classes < 1):
+        raise ValueError(f"`classes` must be a whole number from 1. Received: {classes!r}")
+
+
+def round_channels(channels, divisor=8):
+    """Rounds to a multiple of `divisor`, never below 90 % of `channels`: MobileNetV2's rule."""
+    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * channels else rounded
+
+
+def dilate(strides, output_stride):
+    """Replaces the strides beyond `output_stride` by dilation.
+
+    Args:
+        strides: the stride of each layer of the network, in order.
+        output_stride: greatest product of strides that is wanted.
+
+    Returns:
+        `[(stride, dilation_rate), ...]`, one a layer: the same receptive fields, on a finer grid.
+    """
+    plan, total, rate = [], 1, 1
+    for stride in strides:
+        if total * stride > output_stride:
+            plan.append((1, rate))
+            rate *= stride
+        else:
+            total *= stride
+            plan.append((stride, rate))
+    return plan
+
+
+def check_strides(builder, output_stride, stem_strides):
+    if output_stride not in (8, 16, 32):
+        raise ValueError(
+            f"`output_stride` must be 8, 16 or 32 in `{builder}`. Received: {output_stride}"
+        )
+    if stem_strides not in (1, 2):
+        raise ValueError(f"`stem_strides` must be 1 or 2 in `{builder}`. Received: {stem_strides}")
+
+
+def zero_centre(x):
+    """RGB or grey 0..255 to -1..1."""
+    return layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(x)

@@ -1,0 +1,143 @@
+"""What kvision knows of each builder: one dict, filled by the `register` decorator."""
+
+import dataclasses
+import difflib
+import importlib
+from collections.abc import Callable, Mapping
+
+TASKS = ("classification",)
+
+_entries = {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A registered builder.
+
+    Attributes:
+        name: the builder's name, as in `kv.models.<name>`.
+        builder: the function that returns a `keras.Model`.
+        task: one of `kvision.registry.TASKS`.
+        paper: authors and title of the publication.
+        url: where to read it.
+        year: of publication.
+        parameters: published count of trainable parameters of the default network, or `None`.
+        levels: names of the layers that end each resolution, finest first
+            (see `kv.models.feature_extractor`).
+        mobile: whether the network is meant for TFLite, and so tested there.
+        tiny: arguments that build a small member of the family for tests.
+    """
+
+    name: str
+    builder: Callable
+    task: str
+    paper: str
+    url: str
+    year: int
+    parameters: int | None = None
+    levels: tuple = ()
+    mobile: bool = False
+    tiny: Mapping = dataclasses.field(default_factory=dict)
+
+
+def register(task, **facts):
+    """Registers the decorated builder under its own name.
+
+    Args:
+        task: one of `kvision.registry.TASKS`.
+        **facts: the other fields of `Entry`.
+
+    Raises:
+        ValueError: where the task is unknown or the name is taken.
+
+    Example:
+
+    >>> @register("classification", paper="...", url="...", year=1998)  # doctest: +SKIP
+    ... def LeNet5(...): ...
+    """
+    if task not in TASKS:
+        raise ValueError(f"`task` must be one of {TASKS}. Received: {task!r}")
+
+    def decorate(builder):
+        name = builder.__name__
+        if name in _entries:
+            raise ValueError(
+                f"A builder is registered once, and {name!r} already is, "
+                f"by {_entries[name].builder.__module__}. Give this one another name."
+            )
+        _entries[name] = Entry(name=name, builder=builder, task=task, **facts)
+        return builder
+
+    return decorate
+
+
+def list_models(task=None):
+    """Names of the registered builders, sorted.
+
+    Args:
+        task: `None` for all, or one of `kvision.registry.TASKS`.
+
+    Raises:
+        ValueError: where the task is unknown.
+
+    Example:
+
+    >>> import kvision as kv
+    >>> "MobileNetV2" in kv.list_models("classification")
+    True
+    """
+    if task is not None and task not in TASKS:
+        raise ValueError(f"`task` must be None or one of {TASKS}. Received: {task!r}")
+    return sorted(name for name, entry in _load().items() if task in (None, entry.task))
+
+
+def model_info(name):
+    """What is known of a builder: an `Entry` with its paper, year, parameter count and levels.
+
+    Raises:
+        ValueError: where no such builder is registered; names the closest ones.
+
+    Example:
+
+    >>> import kvision as kv
+    >>> kv.model_info("MobileNetV2").parameters
+    3504872
+    """
+    entries = _load()
+    if name in entries:
+        return entries[name]
+    folded = {key.lower(): key for key in entries}
+    close = difflib.get_close_matches(str(name).lower(), folded, n=3, cutoff=0.5)
+    hint = (
+        f"Did you mean {' or '.join(repr(folded[key]) for key in close)}?"
+        if close
+        else "`kv.list_models()` names them all."
+    )
+    raise ValueError(f"No model is registered as {name!r}. {hint}")
+
+
+def build_model(name, **kwargs):
+    """Builds a registered model by name.
+
+    Args:
+        name: a name that `list_models` gives.
+        **kwargs: arguments of that builder.
+
+    Returns:
+        A `keras.Model`.
+
+    Raises:
+        ValueError: where no such builder is registered; names the closest ones.
+
+    Example:
+
+    >>> import kvision as kv
+    >>> kv.build_model("LeNet5", classes=10).output_shape
+    (None, 10)
+    """
+    return model_info(name).builder(**kwargs)
+
+
+def _load():
+    importlib.import_module("kvision.models")
+    return _entries
