@@ -52,8 +52,10 @@ def register(task, **facts):
 
     Example:
 
-    >>> @register("classification", paper="...", url="...", year=1998)  # doctest: +SKIP
-    ... def LeNet5(...): ...
+    >>> @register("classification", paper="Jane Doe: A net", url="https://doe.org", year=2026)
+    ... def DoeNet(include_top=True, weights=None): ...
+    >>> _entries.pop("DoeNet").year
+    2026
     """
     if task not in TASKS:
         raise ValueError(f"`task` must be one of {TASKS}. Received: {task!r}")
@@ -116,7 +118,7 @@ def model_info(name):
     raise ValueError(f"No model is registered as {name!r}. {hint}")
 
 
-def build_model(name, **kwargs):
+def build_model(name, /, **kwargs):
     """Builds a registered model by name.
 
     Args:

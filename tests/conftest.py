@@ -34,3 +34,27 @@ def shared_data():
     if not folder.is_dir():
         pytest.skip(f"the shared data sets are absent: {folder}")
     return folder
+
+
+@pytest.fixture
+def alive():
+    """Gives a fresh model moving statistics that fit noise, so that its outputs vary."""
+
+    def adapt(model, low=0.0, high=255.0):
+        import keras
+        import numpy as np
+
+        norms = [la for la in model.layers if isinstance(la, keras.layers.BatchNormalization)]
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.momentum = 0.0
+        shape = [size or 64 for size in model.input_shape[1:]]
+        model(
+            np.random.default_rng(7).uniform(low, high, (4, *shape)).astype("float32"),
+            training=True,
+        )
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        return model
+
+    return adapt

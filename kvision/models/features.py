@@ -55,12 +55,11 @@ def feature_extractor(model, levels):
 
     Args:
         model: a backbone.
-        levels: a list of strides (as `kv.models.levels` gives them) or layer names; or one of
-            them.
+        levels: a stride (as `kv.models.levels` gives them) or a layer name, or a list of them.
 
     Returns:
-        A `keras.Model` whose outputs are a list in the order of `levels`, or one tensor where one
-        level was asked for without a list.
+        A `keras.Model` whose outputs are a list in the order of `levels`; of one level, as
+        everywhere in Keras, the tensor itself.
 
     Raises:
         ValueError: where there is no such level.
@@ -72,12 +71,9 @@ def feature_extractor(model, levels):
     >>> [f[1:] for f in kv.models.feature_extractor(backbone, [8, 32]).output_shape]
     [(8, 8, 192), (2, 2, 1280)]
     """
-    single = isinstance(levels, (int, str))
-    wanted = [levels] if single else list(levels)
+    wanted = [levels] if isinstance(levels, (int, str)) else levels
     outputs = [_output(model, level) for level in wanted]
-    return keras.Model(
-        model.input, outputs[0] if single else outputs, name=f"{model.name}_features"
-    )
+    return keras.Model(model.input, outputs, name=f"{model.name}_features")
 
 
 def _output(model, level):

@@ -1,0 +1,112 @@
+"""What a classifier gets right and wrong."""
+
+import numpy as np
+
+from kvision.visualize.figure import GREEN, INK, MUTED, RED, new_figure, shorten
+
+
+def confusion_matrix(confusion, class_names, title=None):
+    """Counts of true against predicted classes, coloured by the share of the true class.
+
+    Args:
+        confusion: `(classes, classes)` counts, rows true, as `kv.evaluation.evaluate_classifier`
+            gives.
+        class_names: names in label order.
+        title: by default the accuracy.
+
+    Returns:
+        A matplotlib `Figure`. Above 40 classes the cells carry no numbers and some names are left
+        out.
+
+    Raises:
+        ValueError: where the matrix is not square or the names do not fit.
+
+    Example:
+
+    >>> figure = confusion_matrix([[9, 1], [0, 10]], ["cat", "dog"])
+    """
+    counts = np.asarray(confusion)
+    classes = len(class_names)
+    if counts.shape != (classes, classes):
+        raise ValueError(
+            f"`confusion` must be of shape ({classes}, {classes}), as there are {classes} class "
+            f"names. Received: {counts.shape}"
+        )
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    side = min(3.0 + 0.45 * classes, 13.0)
+    figure, axes = new_figure(size=(side + 0.8, side))
+    axis = axes[0, 0]
+    picture = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    step = max(1, -(-classes // 40))
+    ticks = range(0, classes, step)
+    names = [shorten(class_names[i]) for i in ticks]
+    axis.set_xticks(ticks, names, rotation=90 if max(map(len, names)) > 2 else 0)
+    axis.set_yticks(ticks, names)
+    axis.set_xlabel("predicted", color=MUTED)
+    axis.set_ylabel("true", color=MUTED)
+    if classes <= 40:
+        _write_counts(axis, counts, shares, fontsize=9 if classes <= 20 else 6)
+    accuracy = np.trace(counts) / max(counts.sum(), 1)
+    axis.set_title(title or f"{accuracy:.2%} of {counts.sum()} right", fontsize=11, color=INK)
+    bar = figure.colorbar(picture, ax=axis, shrink=0.8)
+    bar.set_label("share of the true class", color=MUTED)
+    bar.outline.set_visible(False)
+    return figure
+
+
+def _write_counts(axis, counts, shares, fontsize):
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        color = "white" if shares[row, column] > 0.55 else INK
+        axis.text(
+            column,
+            row,
+            counts[row, column],
+            ha="center",
+            va="center",
+            color=color,
+            fontsize=fontsize,
+        )
+
+
+def predictions(images, scores, class_names, labels=None, columns=6):
+    """Pictures with the predicted class and its score; green where right, red where wrong.
+
+    Args:
+        images: `(n, height, width, 1 or 3)`, pixels 0..255.
+        scores: `(n, classes)` probabilities.
+        class_names: names in label order.
+        labels: `(n,)` true classes, if known.
+        columns: pictures in a row.
+
+    Returns:
+        A matplotlib `Figure`.
+
+    Raises:
+        ValueError: where there are no pictures.
+
+    Example:
+
+    >>> import numpy as np
+    >>> figure = predictions(np.zeros((1, 8, 8, 3)), [[0.1, 0.9]], ["cat", "dog"], labels=[1])
+    """
+    if not len(images):
+        raise ValueError("There must be at least one picture to draw. Received none.")
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    figure, axes = new_figure(rows, columns, size=(1.75 * columns, 2.15 * rows))
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for index, (axis, image) in enumerate(zip(axes.flat, images, strict=False)):
+        best = int(np.argmax(scores[index]))
+        text, color = f"{shorten(class_names[best])}  {scores[index][best]:.0%}", INK
+        if labels is not None:
+            right = best == int(labels[index])
+            color = GREEN if right else RED
+            text += "" if right else f"\ntrue: {shorten(class_names[int(labels[index])])}"
+        pixels = np.clip(np.asarray(image), 0, 255).astype("uint8")
+        axis.imshow(
+            pixels[..., 0] if pixels.shape[-1] == 1 else pixels, cmap="gray", vmin=0, vmax=255
+        )
+        axis.set_title(text, fontsize=9, color=color)
+    return figure

@@ -1,0 +1,37 @@
+"""The Keras-only rooms run on JAX: every registered model gives there what it gives here."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import kvision as kv
+
+
+def test_forward_sweep(tmp_path, alive):
+    for name in kv.list_models():
+        entry = kv.model_info(name)
+        model = alive(entry.builder(**entry.tiny))
+        images = (
+            np.random.default_rng(0).uniform(0, 255, (2, *model.input_shape[1:])).astype("float32")
+        )
+        (tmp_path / name).mkdir()
+        model.save(tmp_path / name / "model.keras")
+        np.save(tmp_path / name / "images.npy", images)
+        np.save(tmp_path / name / "outputs.npy", np.asarray(model(images)))
+    script = Path(__file__).with_name("jax_forward.py")
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    result = subprocess.run(
+        [sys.executable, script, tmp_path],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    rows = [line.split() for line in result.stdout.splitlines()]
+    assert [row[0] for row in rows] == kv.list_models()
+    assert {row[1] for row in rows} == {"jax"}
+    assert max(float(row[2]) for row in rows) < 1e-4, result.stdout

@@ -1,0 +1,96 @@
+"""Who may import whom (the table of the design), and what `import kvision` costs."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "kvision"
+KERAS = {"keras", "numpy"}
+# Rooms of kvision and packages beyond the standard library that each room may import.
+ALLOWED = {
+    "registry": (set(), set()),
+    "ops": ({"ops"}, KERAS),
+    "layers": ({"layers", "ops"}, KERAS),
+    "models": ({"models", "layers", "losses", "ops", "registry"}, KERAS),
+    "data": (
+        {"data", "ops"},
+        KERAS | {"tensorflow", "tensorflow_datasets", "PIL", "sklearn"},
+    ),
+    "training": ({"training", "losses", "metrics"}, KERAS | {"tensorflow"}),
+    "evaluation": ({"evaluation", "ops", "metrics"}, {"numpy", "pycocotools"}),
+    "export": (
+        {"export", "registry"},
+        KERAS | {"tensorflow", "ai_edge_litert", "flatbuffers"},
+    ),
+    "visualize": ({"visualize", "ops"}, {"numpy", "matplotlib"}),
+}
+ANYTHING = {"__init__", "cli", "runs"}  # nothing but apps and tests imports them
+
+
+def imports(path):
+    """Top names and, for kvision, rooms that a source file imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module]
+            if node.module == "kvision":
+                names = [f"kvision.{alias.name}" for alias in node.names]
+        else:
+            continue
+        yield from names
+
+
+def room_of(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize(
+    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE))
+)
+def test_import_table(path):
+    room = room_of(path)
+    if room in ANYTHING:
+        return
+    rooms, packages = ALLOWED[room]
+    for name in imports(path):
+        top, *rest = name.split(".")
+        if top == "kvision":
+            assert not rest or rest[0] in rooms, f"{room} may not import kvision.{rest[0]}"
+        else:
+            assert top in packages | sys.stdlib_module_names, f"{room} may not import {name}"
+        assert not {"src", "python"} & set(rest), f"private import {name}"
+
+
+def test_every_room_is_in_the_table():
+    rooms = {room_of(path) for path in PACKAGE.rglob("*.py")}
+    assert rooms == set(ALLOWED) | ANYTHING
+
+
+def test_import_loads_nothing_heavy():
+    heavy = "tensorflow tensorflow_datasets cv2 matplotlib sklearn keras_cv PIL jax"
+    code = (
+        "import sys, kvision as kv\n"
+        f"heavy = {heavy.split()!r}\n"
+        "print([n for n in heavy if n in sys.modules])\n"
+        "import keras; keras.utils.set_random_seed(0); base = set(sys.modules)\n"
+        "for room in 'models layers ops data training evaluation export visualize'.split():\n"
+        "    getattr(kv, room)\n"
+        "kv.list_models()\n"
+        "print([n for n in heavy if n in set(sys.modules) - base])\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.split("\n")[:2] == ["[]", "[]"], result.stdout
+
+
+def test_unknown_attribute():
+    import kvision
+
+    with pytest.raises(AttributeError, match="no attribute 'modles'"):
+        _ = kvision.modles
+    assert "models" in dir(kvision)
