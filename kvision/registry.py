@@ -140,6 +140,17 @@ def build_model(name, /, **kwargs):
     return model_info(name).builder(**kwargs)
 
 
+def entry_of(model):
+    """The entry whose network a model holds, found by the names of its levels; or `None`.
+
+    Args:
+        model: any `keras.Model`, also one that was saved and loaded.
+    """
+    names = {layer.name for layer in model.layers}
+    held = [entry for entry in _load().values() if entry.levels and names.issuperset(entry.levels)]
+    return max(held, key=lambda entry: len(entry.levels), default=None)
+
+
 def _load():
     importlib.import_module("kvision.models")
     return _entries

@@ -23,18 +23,14 @@ def levels(model):
     >>> kv.models.levels(kv.models.MobileNetV2(input_shape=(64, 64, 3)))[16]
     'block_13_expand_relu'
     """
-    names = {layer.name for layer in model.layers}
-    declared = max(
-        (registry.model_info(name).levels for name in registry.list_models()),
-        key=lambda candidate: len(candidate) if names.issuperset(candidate) else 0,
-    )
-    if not names.issuperset(declared):
+    entry = registry.entry_of(model)
+    if entry is None:
         raise ValueError(
             f"`{model.name}` holds no registered backbone, so it has no declared levels. Pass "
             "layer names to `feature_extractor`."
         )
     strides = _strides(model)
-    return {strides[name]: name for name in declared}
+    return {strides[name]: name for name in entry.levels}
 
 
 def _strides(model):

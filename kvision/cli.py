@@ -1,0 +1,248 @@
+"""The command line: `kvision models | evaluate | predict | export | benchmark`."""
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+app = typer.Typer(
+    help="Computer vision for Keras, from a folder of photos to a checked phone file. Wherever a "
+    "MODEL is asked for, any file of a run serves: model.keras, saved_model, a .tflite file, or "
+    "the run folder itself.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Model = Annotated[
+    Path, typer.Argument(help="A .keras file, saved_model, .tflite file or run folder.")
+]
+Data = Annotated[
+    str, typer.Argument(help="A folder of class folders, an .npz file, a TFDS name, or 'digits'.")
+]
+Split = Annotated[
+    str | None,
+    typer.Option(help="E.g. test or train[80%:]. By default test, else validation, else train."),
+]
+Resize = Annotated[str, typer.Option(help="How pictures get the model's size: stretch, crop, pad.")]
+
+
+class Quantize(StrEnum):
+    none = "none"
+    float16 = "float16"
+    dynamic = "dynamic"
+    int8 = "int8"
+
+
+def main():
+    """Runs the command line; what went wrong is told without a traceback."""
+    try:
+        app()
+    except (ValueError, OSError, ImportError) as error:
+        if os.environ.get("KVISION_DEBUG"):
+            raise
+        print(f"kvision: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+@app.command()
+def models(
+    name: Annotated[str | None, typer.Argument(help="Show everything about one model.")] = None,
+    task: Annotated[str | None, typer.Option(help="Only models of this task.")] = None,
+):
+    """List the models that can be built, or describe one."""
+    from rich.console import Console
+    from rich.table import Table
+
+    kv = _kvision()
+    if name:
+        entry = kv.model_info(name)
+        print(f"{entry.name} ({entry.year}), {entry.task}\n{entry.paper}\n{entry.url}\n")
+        print((entry.builder.__doc__ or "").strip())
+        return
+    table = Table("model", "task", "year", "parameters", "for phones", "paper")
+    for key in kv.list_models(task):
+        entry = kv.model_info(key)
+        count = f"{entry.parameters:,}" if entry.parameters else ""
+        mobile = "yes" if entry.mobile else ""
+        table.add_row(key, entry.task, str(entry.year), count, mobile, entry.paper)
+    Console().print(table)
+
+
+@app.command()
+def evaluate(model: Model, data: Data, split: Split = None, resize: Resize = "stretch"):
+    """Score a model on labelled pictures: accuracy with its interval, and class by class."""
+    from rich.console import Console
+    from rich.table import Table
+
+    kv = _kvision()
+    loaded = kv.export.load(model)
+    batches, names, split = _batches(kv, loaded, data, split, resize)
+    result = kv.evaluation.evaluate_classifier(loaded, batches, names)
+    low, high = result["accuracy_interval"]
+    print(f"{data} [{split}]: {result['samples']:,} images")
+    print(f"top-1 accuracy {result['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})")
+    print(f"top-{result['top_k']} accuracy {result['top_k_accuracy']:.2%}")
+    print(f"log loss       {result['log_loss']:.4f}")
+    table = Table("class", "images", "precision", "recall", "F1")
+    for row in result["per_class"]:
+        shares = (row["precision"], row["recall"], row["f1"])
+        percents = ["" if share is None else f"{share:.1%}" for share in shares]
+        table.add_row(row["name"], f"{row['samples']:,}", *percents)
+    Console().print(table)
+
+
+@app.command()
+def predict(
+    model: Model,
+    photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.")],
+    top: Annotated[int, typer.Option(min=1, help="How many classes to print.")] = 3,
+    save: Annotated[
+        Path | None, typer.Option(help="Write a picture of the photos with their classes here.")
+    ] = None,
+    resize: Resize = "stretch",
+):
+    """Say what photos show: classes with scores."""
+    import numpy as np
+
+    kv = _kvision()
+    loaded = kv.export.load(model)
+    shape = _input_shape(loaded)
+    pictures, scores, unread = [], [], 0
+    for photo in _files(photos):
+        try:
+            image = kv.data.read_image(photo)
+        except (OSError, ValueError) as error:
+            print(f"{photo}: skipped, {error}", file=sys.stderr)
+            unread += 1
+            continue
+        pictures.append(kv.data.resize_image(image, shape, resize))
+        scores.append(loaded.predict(pictures[-1][None])[0])
+        names = loaded.labels or [f"class {i}" for i in range(len(scores[-1]))]
+        best = np.argsort(-scores[-1])[:top]
+        print(f"{photo}: " + ", ".join(f"{names[i]} {scores[-1][i]:.1%}" for i in best))
+    if unread:
+        print(f"{unread} of {unread + len(scores)} files could not be read.", file=sys.stderr)
+    if not scores:
+        raise SystemExit(1)
+    if save:
+        kv.visualize.predictions(pictures, scores, names).savefig(save)
+        print(f"Wrote {save}")
+
+
+@app.command()
+def export(
+    model: Model,
+    data: Data,
+    quantize: Annotated[Quantize, typer.Option(help="What becomes smaller.")] = Quantize.int8,
+    output: Annotated[
+        Path | None, typer.Option(help="The .tflite file; by default beside the model.")
+    ] = None,
+    calibrate: Annotated[
+        str, typer.Option(help="Split whose images set the ranges of int8.")
+    ] = "train[:500]",
+    split: Split = None,
+    resize: Resize = "stretch",
+):
+    """Write a TFLite file and prove it on labelled pictures; a file that fails is renamed."""
+    kv = _kvision()
+    folder = model if model.is_dir() else model.parent
+    source = kv.models.load(model)
+    loaded = kv.export.load(model)
+    batches, names, split = _batches(kv, loaded, data, split, resize)
+    calibration = None
+    if quantize == Quantize.int8:
+        calibration, _, _ = _batches(kv, loaded, data, calibrate, resize)
+    kind = None if quantize == Quantize.none else str(quantize)
+    path = output or folder / ("model.tflite" if kind is None else f"model_{kind}.tflite")
+    print(f"Converting to {path} ...")
+    kv.export.tflite(source, path, kind, calibration=calibration, labels=names)
+    report = kv.export.verify(source, path, batches, samples=None)
+    print(report)
+    raise SystemExit(0 if report.passed else 1)
+
+
+@app.command()
+def benchmark(
+    files: Annotated[list[Path], typer.Argument(help="Model files or run folders.")],
+    threads: Annotated[str, typer.Option(help="Numbers of threads, e.g. 1,2,4.")] = "1,2",
+    runs: Annotated[int, typer.Option(min=1, help="Timed runs of each.")] = 50,
+):
+    """Time model files, one image at a time, on this machine."""
+    from rich.console import Console
+    from rich.table import Table
+
+    kv = _kvision()
+    try:
+        numbers = [int(number) for number in threads.split(",")]
+    except ValueError:
+        raise ValueError(f"--threads must be numbers like 1,2,4. Received: {threads!r}") from None
+    table = Table("file", "size", "threads", "median", "90th percentile")
+    for file in files:
+        report = kv.export.benchmark(file, threads=numbers, runs=runs)
+        for row in report.results:
+            times = f"{row.median_ms:.2f} ms", f"{row.p90_ms:.2f} ms"
+            size = f"{report.size_bytes / 1e6:.2f} MB"
+            table.add_row(str(file), size, str(row.threads or "TensorFlow's"), *times)
+    Console().print(table)
+
+
+def _kvision():
+    """Imports what all commands need, without TensorFlow's start-up messages."""
+    saved = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        import tensorflow as tf
+
+        tf.config.list_logical_devices()
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+    import kvision
+
+    return kvision
+
+
+def _input_shape(loaded):
+    if None in loaded.input_shape:
+        raise ValueError(
+            f"The model must have one input size; {loaded.path} has {loaded.input_shape}. Export "
+            "it with a size first."
+        )
+    return loaded.input_shape
+
+
+def _batches(kv, loaded, data, split, resize):
+    """Batches of one split with the model's labels, the class names and the split's name."""
+    splits, info = kv.data.load(data, with_info=True)
+    if split is None:
+        split = next(
+            (name for name in ("test", "validation") if name in splits), next(iter(splits))
+        )
+    dataset = kv.data.load(data, split)
+    names = info.class_names
+    if loaded.labels and names != loaded.labels:
+        dataset, names = kv.data.relabel(dataset, names, loaded.labels), loaded.labels
+    batches = kv.data.batches(dataset, _input_shape(loaded), 32, training=False, resize=resize)
+    return batches, names, split
+
+
+def _files(paths):
+    for path in paths:
+        if not path.exists():
+            raise FileNotFoundError(f"There is no photo or folder {str(path)!r}.")
+        if path.is_dir():
+            yield from sorted(
+                file
+                for file in path.rglob("*")
+                if file.is_file() and not any(part.startswith(".") for part in file.parts)
+            )
+        else:
+            yield path

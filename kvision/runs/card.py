@@ -1,0 +1,197 @@
+"""The model card: what a person wants to know before using a model."""
+
+from string import Template
+
+CARD = Template("""\
+# $name
+
+$verdict
+
+$architecture, $parameters parameters, input $input pixels, $classes_count classes.
+Made $created with `$command`.
+
+## Data
+
+$data
+
+Classes: $classes.
+
+## How good it is
+
+On $samples test images the model did not see:
+
+| measure | value |
+|---|---|
+| top-1 accuracy | **$accuracy** (95 % interval $low to $high) |
+| top-$top accuracy | $top_accuracy |
+| log loss | $log_loss |
+
+![Confusion matrix](figures/confusion_matrix.png)
+
+| class | images | precision | recall | F1 |
+|---|---:|---:|---:|---:|
+$per_class
+
+Some predictions, mistakes first:
+
+![Predictions](figures/predictions.png)
+$curves
+## The files and their proof
+
+Each file was read back and run as an app runs it, and compared with `model.keras` on the test
+images. Differences are of probabilities (0..1).
+
+| file | size | accuracy | points lost | same top class | largest, mean difference | check |
+|---|---:|---:|---:|---:|---:|---|
+$files
+
+$reasons
+Median time of one image on the machine that made the run ($machine); a phone differs:
+
+| file | threads | median | 90th percentile |
+|---|---:|---:|---:|
+$latency
+
+Operators in the TFLite files: $operators.
+
+## How to use it
+
+The files take RGB (or grey) pixels 0..255 at $input; the normalisation is inside.
+
+On the command line:
+
+```
+kvision predict $best photo.jpg
+```
+
+In Python, without TensorFlow:
+
+```python
+import kvision as kv
+
+model = kv.export.load("$best")
+scores = model.predict(images)  # (n, $shape), pixels 0..255
+print(model.labels[scores[0].argmax()])
+```
+
+On Android, with MediaPipe Tasks (the labels and the normalisation are inside the file):
+
+```kotlin
+val options = ImageClassifier.ImageClassifierOptions.builder()
+    .setBaseOptions(BaseOptions.builder().setModelAssetPath("$best").build())
+    .setMaxResults(3)
+    .build()
+val classifier = ImageClassifier.createFromOptions(context, options)
+val result = classifier.classify(BitmapImageBuilder(bitmap).build())
+```
+
+## Made with
+
+$versions
+
+$paper
+""")
+
+
+def model_card(card, run_dir):
+    """The card as Markdown.
+
+    Args:
+        card: what `kv.runs.release` writes to `card.json`.
+        run_dir: the run folder, to know which figures there are.
+    """
+    metrics, architecture = card["metrics"], card["architecture"]
+    low, high = metrics["accuracy_interval"]
+    height, width, channels = architecture["input_shape"]
+    exported = [name for name in card["files"] if name.endswith(".tflite")]
+    passed = [name for name in exported if card["files"][name]["check"]["passed"]]
+    return CARD.substitute(
+        name=card["name"],
+        verdict=_verdict(card),
+        architecture=architecture["name"],
+        parameters=f"{architecture['parameters']:,}",
+        input=f"{height}x{width}x{channels}",
+        shape=f"{height}, {width}, {channels}",
+        classes_count=len(card["classes"]),
+        created=card["created"],
+        command=card["command"] or "a call of kv.runs.release",
+        data=card["data"] or "Not described.",
+        classes=", ".join(_escape(name) for name in card["classes"]),
+        samples=f"{metrics['samples']:,}",
+        accuracy=f"{metrics['accuracy']:.2%}",
+        low=f"{low:.2%}",
+        high=f"{high:.2%}",
+        top=metrics["top_k"],
+        top_accuracy=f"{metrics['top_k_accuracy']:.2%}",
+        log_loss=f"{metrics['log_loss']:.4f}",
+        per_class="\n".join(map(_class_row, metrics["per_class"])),
+        curves=_curves(run_dir),
+        files="\n".join(_file_row(name, file["check"]) for name, file in card["files"].items()),
+        reasons=_reasons(card["files"]),
+        machine=card["machine"],
+        latency="\n".join(_latency_rows(card["files"])),
+        operators=_operators(card["files"], exported),
+        best=(passed or exported or ["model.keras"])[-1],
+        versions=", ".join(f"{name} {version}" for name, version in card["versions"].items()),
+        paper=f"{architecture['paper']}. {architecture['url']}".strip(". "),
+    )
+
+
+def _verdict(card):
+    if card["passed"]:
+        return "**PASS**: every exported file was run again and gives what the model gives."
+    return "**FAIL**: at least one exported file failed its check and was renamed `.rejected`."
+
+
+def _class_row(row):
+    def percent(value):
+        return "–" if value is None else f"{value:.1%}"
+
+    scores = " | ".join(percent(row[key]) for key in ("precision", "recall", "f1"))
+    return f"| {_escape(row['name'])} | {row['samples']:,} | {scores} |"
+
+
+def _curves(run_dir):
+    if not (run_dir / "figures" / "learning_curves.png").is_file():
+        return ""
+    return "\n## How it learned\n\n![Learning curves](figures/learning_curves.png)\n"
+
+
+def _file_row(name, check):
+    def number(key, form):
+        return "–" if check.get(key) is None else format(check[key], form)
+
+    return (
+        f"| `{name}` | {check.get('size_bytes', 0) / 1e6:.2f} MB | {number('metric_file', '.2%')} "
+        f"| {number('metric_drop', '.2f')} | {number('top1_agreement', '.2%')} "
+        f"| {number('max_difference', '.2g')}, {number('mean_difference', '.2g')} "
+        f"| {'PASS' if check['passed'] else 'FAIL'} |"
+    )
+
+
+def _reasons(files):
+    lines = [
+        f"- `{name}` failed: {' '.join(file['check']['reasons'])}"
+        for name, file in files.items()
+        if not file["check"]["passed"]
+    ]
+    return "\n".join([*lines, ""]) if lines else ""
+
+
+def _latency_rows(files):
+    for name, file in files.items():
+        for row in file.get("latency", []):
+            threads = row["threads"] or "TensorFlow's"
+            yield f"| `{name}` | {threads} | {row['median_ms']:.2f} ms | {row['p90_ms']:.2f} ms |"
+
+
+def _operators(files, names):
+    found = {}
+    for name in names:
+        for operator, count in (files[name]["check"].get("operators") or {}).items():
+            found.setdefault(operator, []).append(str(count))
+    return ", ".join(f"{name} ({' / '.join(counts)})" for name, counts in sorted(found.items()))
+
+
+def _escape(text):
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,140 @@
+"""From a trained model to a folder that an app developer can trust."""
+
+import datetime
+import json
+import platform
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from kvision import evaluation, export, registry, visualize
+from kvision.runs.card import model_card
+
+FILES = {None: "model.tflite", "float16": "model_float16.tflite", "dynamic": "model_dynamic.tflite"}
+PACKAGES = ("kvision", "tensorflow", "keras", "ai-edge-litert", "numpy")
+
+
+def release(
+    model,
+    run_dir,
+    test,
+    calibration,
+    class_names,
+    *,
+    quantize=(None, "int8"),
+    data="",
+    command="",
+    threads=(1, 2),
+):
+    """Scores a trained classifier, exports it, proves the exports and writes the model card.
+
+    Use it at the end of a training script. Run again on the same folder it replaces what it wrote.
+
+    Args:
+        model: a trained classifier; its input size must be known.
+        run_dir: the run folder; `history.csv`, if a training left one there, is drawn.
+        test: batches of `(images, labels)` that the model has not seen.
+        calibration: batches of training images, from which int8 takes its ranges.
+        class_names: names in label order.
+        quantize: which TFLite files to write: of `None`, `"float16"`, `"dynamic"`, `"int8"`.
+        data: a line about the data, for the card.
+        command: the command that made the run, for the card.
+        threads: numbers of threads to time each file with.
+
+    Returns:
+        The card: the dict that is written to `card.json`. `card["passed"]` says whether every
+        file passed its check.
+
+    Raises:
+        ValueError: where the data or the class names do not fit the model.
+
+    Example:
+
+    ```python
+    card = kv.runs.release(model, "saved_models/digits", test_batches, train_batches, class_names)
+    ```
+    """
+    run_dir = Path(run_dir)
+    figures = run_dir / "figures"
+    figures.mkdir(parents=True, exist_ok=True)
+    print(f"Scoring {model.name} on the test images ...")
+    metrics = evaluation.evaluate_classifier(model, test, class_names)
+    model.save(run_dir / "model.keras")
+    (run_dir / "labels.txt").write_text("\n".join(class_names) + "\n", encoding="utf-8")
+    files = _export_all(model, run_dir, test, calibration, class_names, quantize, list(threads))
+    card = {
+        "name": run_dir.name,
+        "task": "classification",
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "architecture": _architecture(model),
+        "data": data,
+        "classes": list(class_names),
+        "metrics": metrics,
+        "files": files,
+        "passed": all(file["check"]["passed"] for file in files.values()),
+        "command": command,
+        "versions": {name: metadata.version(name) for name in PACKAGES},
+        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+    }
+    _draw(model, run_dir, test, card)
+    (run_dir / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    (run_dir / "README.md").write_text(model_card(card, run_dir), encoding="utf-8")
+    return card
+
+
+def _export_all(model, run_dir, test, calibration, class_names, quantize, threads):
+    """Each file with its check and its latency: `{file name: {"check": ..., "latency": ...}}`."""
+    files = {"saved_model": export.saved_model(model, run_dir / "saved_model")}
+    for kind in quantize:
+        name = FILES.get(kind, f"model_{kind}.tflite")
+        print(f"Converting to {name} ...")
+        files[name] = export.tflite(
+            model, run_dir / name, kind, calibration=calibration, labels=class_names
+        )
+    results = {}
+    for name, path in files.items():
+        check = export.verify(model, path, test, samples=None)
+        print(f"  {name}: {'PASS' if check.passed else 'FAIL'} {' '.join(check.reasons)}".rstrip())
+        results[name] = {"check": dict(check)}
+        if check.passed:
+            results[name]["latency"] = _latency(path, threads)
+    return results
+
+
+def _latency(path, threads):
+    report = export.benchmark(path, threads=threads)
+    return [dict(row) for row in report.get("results", [report])]
+
+
+def _architecture(model):
+    entry = registry.entry_of(model)
+    return {
+        "name": entry.name if entry else model.name,
+        "paper": entry.paper if entry else "",
+        "url": entry.url if entry else "",
+        "input_shape": list(model.input_shape[1:]),
+        "parameters": model.count_params(),
+    }
+
+
+def _draw(model, run_dir, test, card, pictures=18):
+    """The figures of the card; the predictions show mistakes first."""
+    figures = run_dir / "figures"
+    if (run_dir / "history.csv").is_file():
+        visualize.learning_curves(run_dir / "history.csv").savefig(figures / "learning_curves.png")
+    visualize.confusion_matrix(card["metrics"]["confusion"], card["classes"]).savefig(
+        figures / "confusion_matrix.png"
+    )
+    images, scores, labels = [], [], []
+    for batch, truth in test:
+        images.append(np.asarray(batch))
+        labels.append(np.asarray(truth))
+        scores.append(np.asarray(model.predict(images[-1], verbose=0)))
+        if sum(map(len, images)) >= 2000:
+            break
+    images, scores, labels = map(np.concatenate, (images, scores, labels))
+    wrong_first = np.argsort(scores.argmax(axis=1) == labels, kind="stable")[:pictures]
+    visualize.predictions(
+        images[wrong_first], scores[wrong_first], card["classes"], labels[wrong_first]
+    ).savefig(figures / "predictions.png")
