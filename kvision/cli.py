@@ -153,8 +153,8 @@ def export(
     """Write a TFLite file and prove it on labelled pictures; a file that fails is renamed."""
     kv = _kvision()
     folder = model if model.is_dir() else model.parent
-    source = kv.models.load(model)
     loaded = kv.export.load(model)
+    source = _keras_model(model)
     batches, names, split = _batches(kv, loaded, data, split, resize)
     calibration = None
     if quantize == Quantize.int8:
@@ -208,6 +208,16 @@ def _kvision():
     import kvision
 
     return kvision
+
+
+def _keras_model(path):
+    from kvision.export.contents import kind_of, resolve
+    from kvision.export.runtime import load_keras
+
+    path = resolve(path)
+    if kind_of(path) != "keras":
+        raise ValueError(f"An export starts from a .keras file or its run folder. Received: {path}")
+    return load_keras(path)
 
 
 def _input_shape(loaded):

@@ -58,3 +58,54 @@ def alive():
         return model
 
     return adapt
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory):
+    """A finished run of LeNet-5 on the digits; made once, also for several test processes."""
+    import os
+    import time
+
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    run, done = base / "digits_run", base / "digits_run.done"
+    try:
+        run.mkdir()
+    except FileExistsError:
+        deadline = time.monotonic() + 300
+        while not done.exists():
+            if time.monotonic() > deadline:
+                pytest.fail("the test process that makes the digits run did not finish it")
+            time.sleep(0.2)
+        return run
+    _train_digits(run)
+    done.touch()
+    return run
+
+
+def _train_digits(run):
+    import keras
+
+    import kvision as kv
+
+    keras.utils.set_random_seed(0)
+    train, info = kv.data.load("digits", "train", with_info=True)
+    test = kv.data.batches(kv.data.load("digits", "test"), (32, 32, 1), 64, training=False)
+    batches = kv.data.batches(train, (32, 32, 1), 64, training=True, seed=0)
+    model = kv.models.LeNet5(variant="modern")
+    model.compile(
+        keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    model.fit(
+        batches, validation_data=test, epochs=6, callbacks=kv.training.callbacks(run), verbose=0
+    )
+    kv.runs.release(
+        model,
+        run,
+        test,
+        kv.data.batches(train, (32, 32, 1), 64, training=False),
+        info.class_names,
+        data="The digits.",
+        command="tests",
+    )

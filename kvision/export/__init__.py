@@ -1,0 +1,38 @@
+"""What leaves the building: SavedModel and TFLite files, and the proof that they are right.
+
+Names load on first use. Opening a `.tflite` file imports neither TensorFlow nor Keras.
+"""
+
+import importlib
+
+_MODULES = {
+    "Report": "report",
+    "benchmark": "latency",
+    "describe": "contents",
+    "load": "runtime",
+    "saved_model": "savedmodel",
+    "tflite": "litert",
+    "verify": "parity",
+}
+
+__all__ = [
+    "Report",
+    "benchmark",
+    "describe",
+    "load",
+    "saved_model",
+    "tflite",
+    "verify",
+]
+
+
+def __getattr__(name):
+    if name in _MODULES:
+        value = getattr(importlib.import_module(f"kvision.export.{_MODULES[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'kvision.export' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])

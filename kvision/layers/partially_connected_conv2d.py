@@ -35,8 +35,8 @@ class PartiallyConnectedConv2D(keras.layers.Layer):
     Example:
 
     >>> layer = PartiallyConnectedConv2D([(0, 1), (1, 2)], kernel_size=5)
-    >>> layer(keras.ops.zeros((1, 14, 14, 3))).shape
-    TensorShape([1, 10, 10, 2])
+    >>> tuple(layer(keras.ops.zeros((1, 14, 14, 3))).shape)
+    (1, 10, 10, 2)
     """
 
     def __init__(

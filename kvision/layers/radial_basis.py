@@ -30,7 +30,7 @@ class RadialBasis(keras.layers.Layer):
     Example:
 
     >>> layer = RadialBasis([[1.0, -1.0], [-1.0, 1.0]])
-    >>> layer(keras.ops.array([[1.0, -1.0]])).numpy().tolist()
+    >>> ops.convert_to_numpy(layer(ops.array([[1.0, -1.0]]))).tolist()
     [[0.0, -8.0]]
     """
 

@@ -26,8 +26,8 @@ class TrainableSubsampling2D(keras.layers.Layer):
 
     Example:
 
-    >>> TrainableSubsampling2D()(keras.ops.zeros((1, 28, 28, 6))).shape
-    TensorShape([1, 14, 14, 6])
+    >>> tuple(TrainableSubsampling2D()(keras.ops.zeros((1, 28, 28, 6))).shape)
+    (1, 14, 14, 6)
     """
 
     strides = 2

@@ -1,0 +1,8 @@
+"""On which devices to train, and what to do meanwhile: strategies and callbacks for `fit`."""
+
+from kvision.training.devices import strategy
+from kvision.training.precision import mixed_precision
+from kvision.training.run_callbacks import callbacks
+from kvision.training.run_folder import completed_epochs, is_finished
+
+__all__ = ["callbacks", "completed_epochs", "is_finished", "mixed_precision", "strategy"]

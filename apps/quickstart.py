@@ -1,0 +1,70 @@
+"""From real handwritten digits to a checked phone file, in a few minutes on two CPU cores.
+
+Paper:    Sandler et al., MobileNetV2, 2018
+Command:  python apps/quickstart.py            (or: make quickstart)
+Data:     scikit-learn's handwritten digits: 1,437 to train on, 360 to test on; nothing is downloaded
+Leaves:   saved_models/quickstart/: the model, the exported files, their proof and a model card
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+
+import kvision as kv
+
+RUN = Path("saved_models/quickstart")
+SHAPE = (48, 48, 3)
+EPOCHS = 20
+BATCH = 32
+
+started = time.time()
+keras.utils.set_random_seed(1)
+strategy = kv.training.strategy(devices=2)  # two replicas: two GPUs if there are, else two of the CPU
+
+# Data: 90 % of the training images to learn from, 10 % to watch, the test images for the end.
+digits, info = kv.data.load("digits", with_info=True)
+train = kv.data.load("digits", "train[:90%]")
+watch = kv.data.load("digits", "train[90%:]")
+augment = [keras.layers.RandomTranslation(0.1, 0.1), keras.layers.RandomRotation(0.03)]
+train_batches = kv.data.batches(train, SHAPE, BATCH, training=True, augment=augment, seed=1)
+watch_batches = kv.data.batches(watch, SHAPE, BATCH, training=False)
+test_batches = kv.data.batches(digits["test"], SHAPE, BATCH, training=False)
+
+# Model: built, compiled and fitted as any other Keras model.
+with strategy.scope():
+    model = kv.models.MobileNetV2(input_shape=SHAPE, classes=10, alpha=0.5)
+    steps = EPOCHS * len(train_batches)
+    model.compile(
+        optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, steps)),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+model.fit(
+    train_batches,
+    validation_data=watch_batches,
+    epochs=EPOCHS,
+    callbacks=kv.training.callbacks(RUN),
+    verbose=2,
+)
+best = kv.export.load_keras(RUN)
+
+# Proof: score it, export it, read every file back and compare, write the card.
+card = kv.runs.release(
+    best,
+    RUN,
+    test=test_batches,
+    calibration=kv.data.batches(train, SHAPE, BATCH, training=False),
+    class_names=info.class_names,
+    data="scikit-learn's handwritten digits (8x8, grey), enlarged to 48x48: 1,437 images to train "
+    "on (a tenth of them to choose the best epoch), 360 to test on.",
+    command="python apps/quickstart.py",
+)
+int8 = card["files"]["model_int8.tflite"]["check"]
+print(f"\nTest accuracy {card['metrics']['accuracy']:.2%}; the int8 file {int8['metric_file']:.2%}")
+print(f"{'PASS' if card['passed'] else 'FAIL'} after {time.time() - started:.0f} s. Read {RUN}/README.md")
+sys.exit(0 if card["passed"] else 1)

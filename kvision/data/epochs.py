@@ -1,0 +1,129 @@
+"""Epochs that depend on nothing but the seed and their number, and augmentation in them."""
+
+import itertools
+
+import numpy as np
+import tensorflow as tf
+
+_CHUNK = 256
+# Seeds are (first + n, place). Every epoch has its own range of `first`, every step a part of it.
+_SEEDS_PER_STEP = 64
+_SEEDS_PER_EPOCH = 64 * _SEEDS_PER_STEP
+_SMALLEST_BOX = 1e-3
+
+
+def epochs(examples, steps, buffer, seed, first_epoch, repeat):
+    """One shuffled epoch after the other, with the random numbers for augmentation.
+
+    Args:
+        examples: the `tf.data.Dataset` of one pass.
+        steps: the augmentation steps to draw for.
+        buffer: how many examples to shuffle among; 0 keeps the order.
+        seed: whole number from which everything follows.
+        first_epoch: number of the first epoch.
+        repeat: whether one iterator runs through all epochs, or each through one.
+
+    Returns:
+        A `tf.data.Dataset` of (example, draws), the draws a tuple with one entry for each step.
+    """
+    words = np.random.SeedSequence(seed).generate_state(2)
+    order_seed, draw_seed = (int(word) % 2**31 for word in words)
+
+    def one_epoch(epoch):
+        # The order must not depend on the global seed too, or a resumed run would need the same.
+        tf.compat.v1.set_random_seed(order_seed)
+        passed = examples
+        if buffer:
+            passed = examples.shuffle(buffer, epoch + 1, reshuffle_each_iteration=False)
+        if not steps:
+            return passed.map(lambda example: (example, ()))
+        first = tf.math.floormod(draw_seed + epoch * _SEEDS_PER_EPOCH, 2**31 - _SEEDS_PER_EPOCH)
+        return tf.data.Dataset.zip((passed, _draws(steps, tf.cast(first, tf.int32))))
+
+    if repeat:
+        return tf.data.Dataset.counter(first_epoch).flat_map(one_epoch)
+    passes = itertools.count(first_epoch)
+
+    def next_epoch(_):
+        # Every new iterator over the batches is the next epoch.
+        epoch = tf.numpy_function(lambda: np.int64(next(passes)), [], tf.int64)
+        return tf.ensure_shape(epoch, ())
+
+    return tf.data.Dataset.range(1).map(next_epoch).flat_map(one_epoch)
+
+
+def augment(dataset, prepare, steps):
+    """Maps `prepare` and then the augmentation steps over (example, draws) pairs.
+
+    Steps that keep a state of their own get a map of their own, with one thread; all others are
+    done for one example at a stretch while it is in the processor's cache.
+
+    Args:
+        dataset: what `epochs` returns.
+        prepare: function that makes an example of what `dataset` holds, or None.
+        steps: the steps that `epochs` drew for.
+
+    Returns:
+        A `tf.data.Dataset` of examples.
+    """
+    stages = []
+    for number, step in enumerate(steps):
+        if not stages or step.in_order or stages[-1][-1][1].in_order:
+            stages.append([])
+        stages[-1].append((number, step))
+    if not stages or (prepare is not None and stages[0][0][1].in_order):
+        stages.insert(0, [])
+    for position, stage in enumerate(stages):
+        in_order = any(step.in_order for _, step in stage)
+        dataset = dataset.map(
+            _stage(stage, prepare if position == 0 else None, position == len(stages) - 1),
+            None if in_order else tf.data.AUTOTUNE,
+        )
+    return dataset
+
+
+def _draws(steps, first):
+    """The random numbers of one epoch, drawn for many examples at once: per example it is slow."""
+
+    def chunk(place):
+        return tuple(
+            step.draw(tf.stack([first + number * _SEEDS_PER_STEP, place]), _CHUNK)
+            for number, step in enumerate(steps)
+        )
+
+    places = tf.data.Dataset.range(2**31 // _CHUNK, output_type=tf.int32)
+    return places.map(chunk).unbatch()
+
+
+def _stage(stage, prepare, last):
+    def work(example, draws):
+        if prepare is not None:
+            example = prepare(example)
+        if stage:
+            example = _apply(stage, example, draws)
+        return example if last else (example, draws)
+
+    return work
+
+
+def _apply(stage, example, draws):
+    changing = {"image": example["image"]}
+    if "objects" in example:
+        changing["boxes"] = example["objects"]["bbox"]
+    if "segmentation_mask" in example:
+        changing["mask"] = example["segmentation_mask"]
+    for number, step in stage:
+        changing = step(changing, draws[number])
+    example = {**example, "image": changing["image"]}
+    if "boxes" in changing:
+        example["objects"] = _visible(changing["boxes"], example["objects"]["label"])
+    if "mask" in changing:
+        example["segmentation_mask"] = changing["mask"]
+    return example
+
+
+def _visible(boxes, labels):
+    """The boxes cut at the border, without those that lie outside."""
+    boxes = tf.clip_by_value(boxes, 0.0, 1.0)
+    inside = tf.reduce_all(boxes[:, 2:] - boxes[:, :2] > _SMALLEST_BOX, axis=-1)
+    return {"bbox": tf.boolean_mask(boxes, inside), "label": tf.boolean_mask(labels, inside)}

@@ -1,0 +1,212 @@
+"""A folder of class folders as a source, however dirty."""
+
+import dataclasses
+import os
+import pathlib
+import stat
+import warnings
+
+import numpy as np
+import tensorflow as tf
+
+from kvision.data.image_files import EXTENSIONS, decode
+from kvision.data.info import (
+    DatasetInfo,
+    ImageFeature,
+    LabelFeature,
+    SkippedFile,
+    SplitDict,
+    SplitInfo,
+)
+from kvision.data.order import stratified_order
+from kvision.data.sources import readable_dataset
+from kvision.data.splits import ALIASES
+from kvision.data.verdicts import check_folder
+
+_JUNK = frozenset(("thumbs.db", "desktop.ini", "__macosx", "@eadir"))
+_SHOWN = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class FolderSource:
+    """A checked folder: what is known of it, and datasets of pieces of its splits."""
+
+    info: DatasetInfo
+    splits: dict
+
+    def dataset(self, pieces):
+        """A `tf.data.Dataset` of {"image", "label"} for a list of `SplitPiece`."""
+        chosen = [self.splits[piece.name][piece.start : piece.stop] for piece in pieces]
+        files = [file for part in chosen for file in part]
+        paths, labels, decoders, orientations = zip(*files, strict=True)
+        used, rotated = frozenset(decoders), max(orientations) > 1
+        with tf.device("CPU:0"):
+            paths = tf.constant(list(paths))
+            numbers = tf.constant([labels, decoders, orientations], tf.int64)
+
+        def read(row):
+            label, decoder, orientation = tf.unstack(numbers[:, row])
+            image = decode(paths[row], tf.cast(decoder, tf.int32), orientation, used, rotated)
+            return {"image": image, "label": label}
+
+        return readable_dataset(np.arange(len(files)), read)
+
+
+def image_folder(path, errors="skip", seed=0):
+    """Reads a folder of class folders, or one with train, val and test folders of such.
+
+    Args:
+        path: the folder.
+        errors: "skip" leaves out what cannot be decoded, with one warning that names it; "raise"
+            stops instead.
+        seed: the order of the examples in each split depends on it.
+
+    Returns:
+        A `FolderSource`.
+
+    Raises:
+        ValueError: if the folder holds no class folders or no images, or, with
+            `errors="raise"`, if any file cannot be served.
+    """
+    root = os.path.realpath(path)
+    layout = _layout(root, path)
+    listings = {split: _list_classes(root, top) for split, top in layout.items()}
+    classes = sorted({name for listing in listings.values() for name in listing.files})
+    names = [
+        name for listing in listings.values() for files in listing.files.values() for name in files
+    ]
+    verdicts = dict(zip(names, check_folder(root, names), strict=True))
+    refused = [refusal for listing in listings.values() for refusal in listing.refused]
+    refused += [
+        SkippedFile(name, verdict.reason)
+        for name, verdict in verdicts.items()
+        # A note or a table beside the photos is no damaged photo.
+        if verdict.reason and not (_is_no_image(verdict) and not _looks_like_image(name))
+    ]
+    splits, infos, empty = {}, {}, []
+    for split, listing in listings.items():
+        rows = [
+            (os.fsencode(os.path.join(root, name)), index, verdict.decoder, verdict.orientation)
+            for index, label in enumerate(classes)
+            for name in listing.files.get(label, ())
+            if (verdict := verdicts[name]).reason is None
+        ]
+        labels = [row[1] for row in rows]
+        counts = np.bincount(np.array(labels, "int64"), minlength=len(classes)).tolist()
+        empty += [
+            os.path.join(layout[split], label)
+            for label, count in zip(classes, counts, strict=True)
+            if not count
+        ]
+        splits[split] = [rows[i] for i in stratified_order(labels, seed)]
+        infos[split] = SplitInfo(len(rows), dict(zip(classes, counts, strict=True)))
+    _report(path, refused, empty, errors, sum(info.num_examples for info in infos.values()))
+    features = {"image": ImageFeature((None, None, 3)), "label": LabelFeature(classes)}
+    info = DatasetInfo(str(path), SplitDict(infos), features, tuple(refused))
+    return FolderSource(info, splits)
+
+
+@dataclasses.dataclass
+class _Listing:
+    files: dict
+    refused: list
+
+
+def _layout(root, path):
+    """Split name -> its folder relative to `root` ("" where the classes lie in `root` itself)."""
+    folders = [entry.name for entry in _entries(root) if entry.is_dir(follow_symlinks=False)]
+    if not folders:
+        raise ValueError(
+            f"{path} must hold one folder for each class (or train, val and test folders of such). "
+            f"It holds no folder. Put the images of each class in a folder named after it."
+        )
+    nested = [
+        name
+        for name in folders
+        if name.lower() in ALIASES
+        and any(e.is_dir(follow_symlinks=False) for e in _entries(os.path.join(root, name)))
+    ]
+    if not nested:
+        return {"train": ""}
+    layout = {}
+    for name in folders:
+        split = ALIASES.get(name.lower())
+        if name not in nested or split in layout:
+            raise ValueError(
+                f"{path} must hold either class folders or one train, one val and one test folder "
+                f"of class folders, not a mixture. Received: {sorted(folders)}. Move {name!r} away."
+            )
+        layout[split] = name
+    order = ("train", "validation", "test")
+    return {split: layout[split] for split in order if split in layout}
+
+
+def _list_classes(root, top):
+    listing = _Listing({}, [])
+    for entry in _entries(os.path.join(root, top)):
+        name = os.path.join(top, entry.name)
+        if entry.is_dir(follow_symlinks=False):
+            listing.files[entry.name] = []
+            _list_files(root, name, listing.files[entry.name], listing.refused)
+        elif entry.is_symlink():
+            listing.refused.append(SkippedFile(name, "a link, not a class folder"))
+        elif _looks_like_image(name):
+            listing.refused.append(SkippedFile(name, "not in a class folder"))
+    return listing
+
+
+def _list_files(root, folder, found, refused):
+    for entry in _entries(os.path.join(root, folder)):
+        name = os.path.join(folder, entry.name)
+        if entry.is_dir(follow_symlinks=False):
+            _list_files(root, name, found, refused)
+            continue
+        target = os.path.realpath(entry.path)
+        if not pathlib.PurePath(target).is_relative_to(root):
+            refused.append(SkippedFile(name, "a link that leaves the folder"))
+        elif not os.path.exists(target):
+            refused.append(SkippedFile(name, "a link to nothing"))
+        elif os.path.isdir(target):
+            refused.append(SkippedFile(name, "a link to a folder"))
+        elif not stat.S_ISREG(os.stat(target).st_mode):
+            refused.append(SkippedFile(name, "not a regular file"))
+        else:
+            found.append(name)
+
+
+def _entries(folder):
+    """The entries of a folder in the order of their names, without what systems leave behind."""
+    entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    return [e for e in entries if not e.name.startswith(".") and e.name.lower() not in _JUNK]
+
+
+def _looks_like_image(name):
+    return os.path.splitext(name)[1].lower() in EXTENSIONS
+
+
+def _is_no_image(verdict):
+    return verdict.reason in ("not an image", "the file is empty")
+
+
+def _report(path, refused, empty, errors, served):
+    lines = []
+    if refused:
+        lines.append(f"{len(refused)} file(s) in {path} cannot be served:")
+        lines += [f"  {ascii_safe(file.name)}: {file.reason}" for file in refused[:_SHOWN]]
+        if len(refused) > _SHOWN:
+            lines.append(f"  and {len(refused) - _SHOWN} more (info.skipped names them all)")
+    if errors == "raise" and refused:
+        raise ValueError("\n".join([*lines, 'Mend or remove them, or pass errors="skip".']))
+    if not served:
+        raise ValueError("\n".join([f"{path} holds no image that can be decoded.", *lines]))
+    if empty:
+        shown = ", ".join(repr(ascii_safe(name)) for name in empty[:_SHOWN])
+        more = f" and {len(empty) - _SHOWN} more" if len(empty) > _SHOWN else ""
+        lines.append(f"No images in: {shown}{more} (the class keeps its index)")
+    if lines:
+        warnings.warn("\n".join(lines), stacklevel=4)
+
+
+def ascii_safe(name):
+    """`name` as text that can be printed, also where its bytes are no valid UTF-8."""
+    return os.fsencode(name).decode("utf-8", "replace")

@@ -1,0 +1,240 @@
+"""`batches`: from single examples to what `fit`, `evaluate` and `predict` take."""
+
+import math
+
+import tensorflow as tf
+
+from kvision.data.augmentation import plan_augmentation
+from kvision.data.epochs import augment as augment_epochs
+from kvision.data.epochs import epochs
+from kvision.data.memory import available_memory
+from kvision.data.resizing import MODES, resize_example
+from kvision.data.sources import rows_and_reader
+
+_CACHE_SHARE = 0.25
+_SHUFFLE_BYTES = 2**29
+_EXTRAS = ("objects", "segmentation_mask")
+
+
+def batches(
+    dataset,
+    image_size,
+    batch_size=32,
+    training=False,
+    augment=None,
+    *,
+    resize="stretch",
+    channels=None,
+    antialias=False,
+    seed=0,
+    shuffle=None,
+    cache="auto",
+    drop_remainder=False,
+    first_epoch=0,
+    repeat=False,
+    max_boxes=None,
+):
+    """Makes of single examples the batches that `model.fit` takes.
+
+    Images are resized, made grey or RGB, kept in memory if they fit, and, for training, shuffled
+    and augmented anew in every epoch. Everything random depends on `seed`, the epoch and the
+    example's place alone, however many threads work.
+
+    Args:
+        dataset: a `tf.data.Dataset` of single examples, as `kv.data.load` gives: dicts with
+            `image` (uint8) and possibly `label`, `objects` and `segmentation_mask`, or
+            (image, label) pairs.
+        image_size: a whole number, (height, width) or (height, width, channels), in pixels.
+            `model.input_shape[1:]` fits.
+        batch_size: examples in a batch.
+        training: whether to shuffle and augment; otherwise the order stays.
+        augment: None or False for none, True for `kv.data.default_augmentation()`, or a list of
+            augmentation layers of Keras or kvision. Ignored unless `training`. With boxes or
+            masks only layers that move them rightly are taken.
+        resize: `"stretch"` ignores the aspect ratio, `"crop"` cuts off what is too long, `"pad"`
+            adds black on both sides.
+        channels: 1 for grey, 3 for RGB; None takes them from `image_size` or leaves them.
+        antialias: whether shrinking averages all pixels: smoother, several times slower.
+        seed: whole number from which all randomness follows.
+        shuffle: whether to shuffle; None shuffles when `training`.
+        cache: `"auto"` keeps the resized images (as uint8) in memory if they take less than a
+            quarter of what is free; True or False decide it.
+        drop_remainder: whether to leave out a last batch that is not full.
+        first_epoch: the number of the first pass over the result. A pass of number k is the same in
+            a process that begins with it as in one that came through all before.
+        repeat: whether one pass holds all epochs from `first_epoch` on, without end, for `fit` with
+            `steps_per_epoch`.
+        max_boxes: with `objects`: the number that boxes are padded to in every example; None pads
+            to the most in each batch.
+
+    Returns:
+        A `tf.data.Dataset`, its length known if that of `dataset` is. Classification examples
+        become `(images, labels)`: float32 (batch, height, width, channels) in 0..255 and int64
+        (batch,). Examples with `objects` or `segmentation_mask` become dicts with `image`, `label`
+        if there, `objects` (`bbox`: float32 (batch, n, 4), relative ymin, xmin, ymax, xmax;
+        `label`: int64 (batch, n), -1 where padded) and `segmentation_mask` (uint8,
+        (batch, height, width, 1)). Examples without labels become images.
+
+    Raises:
+        ValueError: if an argument or the examples do not fit.
+
+    Example:
+
+    >>> train = kv.data.load("digits", split="train")
+    >>> images, labels = next(iter(kv.data.batches(train, (32, 32, 3), 16, training=True)))
+    >>> images.shape, labels.shape
+    (TensorShape([16, 32, 32, 3]), TensorShape([16]))
+    """
+    _check_arguments(batch_size, resize, cache, seed, first_epoch, max_boxes)
+    spec = _check_elements(dataset.element_spec)
+    size, channels = _parse_size(image_size, channels, spec["image"])
+    shuffle = training if shuffle is None else shuffle
+    extras = [key for key in _EXTRAS if key in spec]
+    steps = plan_augmentation(augment if training else None, (*size, channels), bool(extras))
+
+    def prepare(*element):
+        return resize_example(_as_example(element), size, channels, resize, antialias)
+
+    count = int(dataset.cardinality())
+    example_bytes = size[0] * size[1] * (channels + ("segmentation_mask" in extras))
+    cached = cache is True or (cache == "auto" and _fits(count, example_bytes))
+    examples = dataset.map(prepare, tf.data.AUTOTUNE)
+    if cached:
+        examples = examples.cache()
+    if shuffle or steps or repeat:
+        buffer = _buffer_size(count, example_bytes, cached) if shuffle else 0
+        behind = None if cached else rows_and_reader(dataset)
+        if behind:
+            examples, read = behind
+            buffer = count + 1 if shuffle else 0
+        passes = epochs(examples, steps, buffer, seed, first_epoch, repeat)
+        examples = augment_epochs(
+            passes, (lambda row: prepare(read(row))) if behind else None, steps
+        )
+    batched = _batch(examples, batch_size, drop_remainder, max_boxes)
+    return _with_length(batched, count, batch_size, drop_remainder, repeat)
+
+
+def _batch(examples, batch_size, drop_remainder, max_boxes):
+    if "objects" in examples.element_spec:
+        shapes = tf.nest.map_structure(lambda spec: spec.shape, examples.element_spec)
+        shapes["objects"] = {"bbox": (max_boxes, 4), "label": (max_boxes,)}
+        fills = tf.nest.map_structure(lambda spec: tf.zeros((), spec.dtype), examples.element_spec)
+        fills["objects"]["label"] = tf.constant(-1, tf.int64)
+        if max_boxes is not None:
+            examples = examples.map(lambda example: _first_boxes(example, max_boxes))
+        dataset = examples.padded_batch(batch_size, shapes, fills, drop_remainder)
+    else:
+        dataset = examples.batch(batch_size, drop_remainder)
+    return dataset.map(_as_fit_takes_it, tf.data.AUTOTUNE)
+
+
+def _with_length(dataset, count, batch_size, drop_remainder, repeat):
+    """Tells `fit` the number of steps, which tf.data loses sight of in shuffled epochs."""
+    length = count
+    if repeat:
+        length = tf.data.INFINITE_CARDINALITY
+    elif count >= 0:
+        length = count // batch_size if drop_remainder else math.ceil(count / batch_size)
+    if length != tf.data.UNKNOWN_CARDINALITY:
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(length))
+    return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def _as_fit_takes_it(batch):
+    batch = {**batch, "image": tf.cast(batch["image"], tf.float32)}
+    if any(key in batch for key in _EXTRAS):
+        return batch
+    return (batch["image"], batch["label"]) if "label" in batch else batch["image"]
+
+
+def _first_boxes(example, most):
+    objects = {key: value[:most] for key, value in example["objects"].items()}
+    return {**example, "objects": objects}
+
+
+def _check_elements(spec):
+    """The specification of the examples, as a dict."""
+    if isinstance(spec, tuple) and len(spec) == 2:
+        spec = {"image": spec[0], "label": spec[1]}
+    if not isinstance(spec, dict) or "image" not in spec:
+        raise ValueError(
+            "`dataset` must yield single examples: dicts with 'image', as from kv.data.load, or "
+            f"(image, label) pairs. Received: {spec}"
+        )
+    image = spec["image"]
+    if image.dtype != tf.uint8 or image.shape.rank != 3 or image.shape[-1] not in (1, 3):
+        raise ValueError(
+            "The images in `dataset` must be unbatched uint8 tensors of shape (height, width, 1) "
+            f"or (height, width, 3). Received: shape {image.shape}, dtype {image.dtype.name}"
+        )
+    return spec
+
+
+def _as_example(element):
+    """One example of any source, with only the features that are known here."""
+    example = element[0]
+    if len(element) == 2:
+        example = {"image": element[0], "label": element[1]}
+    result = {"image": example["image"]}
+    if "label" in example:
+        result["label"] = tf.cast(example["label"], tf.int64)
+    if "objects" in example:
+        objects = example["objects"]
+        result["objects"] = {
+            "bbox": tf.cast(objects["bbox"], tf.float32),
+            "label": tf.cast(objects["label"], tf.int64),
+        }
+    if "segmentation_mask" in example:
+        result["segmentation_mask"] = example["segmentation_mask"]
+    return result
+
+
+def _parse_size(image_size, channels, image_spec):
+    sizes = (image_size,) * 2 if isinstance(image_size, int) else tuple(image_size)
+    whole = all(isinstance(side, int) and side > 0 for side in sizes)
+    if not whole or len(sizes) not in (2, 3) or isinstance(image_size, bool):
+        raise ValueError(
+            "`image_size` must be a whole number of pixels, (height, width) or (height, width, "
+            f"channels), without None. Received: {image_size!r}"
+        )
+    if len(sizes) == 3:
+        if channels not in (None, sizes[2]):
+            raise ValueError(
+                f"`channels` must agree with `image_size`. Received: channels={channels}, "
+                f"image_size={image_size!r}"
+            )
+        channels = sizes[2]
+    channels = image_spec.shape[-1] if channels is None else channels
+    if channels not in (1, 3):
+        raise ValueError(f"`channels` must be 1 (grey) or 3 (RGB). Received: {channels!r}")
+    return sizes[:2], channels
+
+
+def _check_arguments(batch_size, resize, cache, seed, first_epoch, max_boxes):
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"`batch_size` must be a positive whole number. Received: {batch_size!r}")
+    if resize not in MODES:
+        raise ValueError(f"`resize` must be one of {MODES}. Received: {resize!r}")
+    if cache not in ("auto", True, False):
+        raise ValueError(f"`cache` must be 'auto', True or False. Received: {cache!r}")
+    for name, value in (("seed", seed), ("first_epoch", first_epoch)):
+        if not isinstance(value, int) or value < 0:
+            raise ValueError(f"`{name}` must be a whole number, 0 or more. Received: {value!r}")
+    if max_boxes is not None and (not isinstance(max_boxes, int) or max_boxes < 1):
+        raise ValueError(
+            f"`max_boxes` must be None or a positive whole number. Received: {max_boxes!r}"
+        )
+
+
+def _fits(count, example_bytes):
+    return 0 <= count * example_bytes <= _CACHE_SHARE * available_memory() and count >= 0
+
+
+def _buffer_size(count, example_bytes, cached):
+    """How many examples to shuffle among: all, if they are in memory anyway or are few."""
+    if count >= 0 and (cached or count * example_bytes <= _SHUFFLE_BYTES):
+        # One more than all: the end is seen before the first is served, so that even a pass that
+        # is broken off leaves a complete cache.
+        return count + 1
+    return max(1, _SHUFFLE_BYTES // example_bytes)

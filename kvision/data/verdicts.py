@@ -1,0 +1,86 @@
+"""Remembers which files of a folder were found good, so that they are checked only once.
+
+The notes live in the user's cache folder, never beside the data. They are a convenience: where
+they cannot be read or written, or a file has changed, the file is checked again.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import tempfile
+
+from kvision.data.image_files import ImageFile, check_files
+
+_VERSION = 1
+_MANY = 2000
+
+
+def check_folder(root, names):
+    """Checks the image files of a folder, or remembers what an earlier check found.
+
+    Args:
+        root: the folder, an absolute path.
+        names: paths of files relative to `root`.
+
+    Returns:
+        A list of `ImageFile`, one for each name.
+    """
+    notes = _read(root)
+    stamps = [_stamp(os.path.join(root, name)) for name in names]
+    verdicts = [_recall(notes.get(name), stamp) for name, stamp in zip(names, stamps, strict=True)]
+    new = [i for i, verdict in enumerate(verdicts) if verdict is None]
+    if len(new) >= _MANY:
+        print(f"Checking {len(new):,} images in {root} (once; the result is remembered) ...")
+    for i, verdict in zip(
+        new, check_files([os.path.join(root, names[i]) for i in new]), strict=True
+    ):
+        verdicts[i] = verdict
+    if new:
+        _write(root, names, stamps, verdicts)
+    return verdicts
+
+
+def _stamp(path):
+    status = os.stat(path)
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _recall(note, stamp):
+    try:
+        size, changed, decoder, orientation, reason = note
+        if [size, changed] == stamp and decoder in (0, 1, 2) and 1 <= orientation <= 8:
+            return ImageFile(int(decoder), int(orientation), reason)
+    except (TypeError, ValueError):
+        pass
+    return None
+
+
+def _file(root):
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    digest = hashlib.sha256(os.fsencode(root)).hexdigest()[:24]
+    return pathlib.Path(base, "kvision", "checked", f"{digest}.json")
+
+
+def _read(root):
+    try:
+        content = json.loads(_file(root).read_text("utf-8"))
+        return content["files"] if content["version"] == _VERSION else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _write(root, names, stamps, verdicts):
+    files = {
+        name: [*stamp, verdict.decoder, verdict.orientation, verdict.reason]
+        for name, stamp, verdict in zip(names, stamps, verdicts, strict=True)
+    }
+    path = _file(root)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Written aside and renamed, because another process may be doing the same.
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+            json.dump({"version": _VERSION, "folder": str(root), "files": files}, file)
+        os.replace(file.name, path)
+    except (OSError, UnicodeError):
+        return

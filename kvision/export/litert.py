@@ -1,0 +1,216 @@
+"""TFLite: the model for a phone, converted in a process of its own."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kvision.export.calibration import calibration_images
+from kvision.export.contents import describe
+from kvision.export.labels import FILE_NAME, check_label_count, label_text, read_labels
+from kvision.export.metadata import attach, build_metadata
+from kvision.export.savedmodel import check_model, check_not_random, export_graph
+
+QUANTIZE = (None, "float16", "dynamic", "int8")
+
+
+def tflite(model, path, quantize=None, *, calibration=None, labels=None, input_shape=None):
+    """Writes a model as a TFLite file for phones: built-in operators only, one image at a time.
+
+    The file takes pixels 0..255, carries its labels and its normalisation as TFLite metadata
+    (MediaPipe Tasks and Android Studio read them), and has a `labels.txt` beside it. Prove it with
+    `kv.export.verify` before it ships.
+
+    The conversion runs in a process of its own, because some models make the converter end the
+    process. The file appears under its name only when it is complete; if anything fails, an older
+    file of that name stays as it was.
+
+    Args:
+        model: a `keras.Model` from pixels 0..255 (batch, height, width, channels) to scores.
+        path: the file to write; must end in `.tflite`.
+        quantize: what becomes smaller than 32-bit floats.
+            `None`: nothing. `"float16"`: weights, half the size, the same speed on a CPU.
+            `"dynamic"`: weights in 8 bits. `"int8"`: weights and computation in 8 bits, a quarter
+            of the size and about twice as fast; the file takes uint8 pixels and gives float32
+            scores, so that what reads the scores of a float file reads these.
+        calibration: for `"int8"`, a dataset of `(images, labels)` batches or an array of images
+            (n, height, width, channels) with pixels 0..255. At most 500 images are used; 100
+            are enough.
+        labels: class names in the order of the outputs, or the path of a text file with one a
+            line.
+        input_shape: (height, width, channels) for a model whose input size is open.
+
+    Returns:
+        The file, a `pathlib.Path`.
+
+    Raises:
+        ValueError: an argument is wrong, the model has an operation that TFLite has no built-in
+            operator for, or the converter failed. The message ends with what it said.
+
+    Example:
+
+    ```python
+    model = kv.models.LeNet5(classes=3)
+    kv.export.tflite(model, "letters.tflite", labels=["a", "b", "c"])
+    images = np.random.default_rng(0).integers(0, 256, (100, *model.input_shape[1:]))
+    kv.export.tflite(model, "letters_int8.tflite", "int8", calibration=images)
+    ```
+    """
+    path = Path(path)
+    if path.suffix != ".tflite":
+        raise ValueError(f"`path` must end in '.tflite'. Received: {path}")
+    if quantize not in QUANTIZE:
+        raise ValueError(f"`quantize` must be one of {QUANTIZE}. Received: {quantize!r}")
+    check_model(model)
+    labels = read_labels(labels)
+    if labels is not None:
+        check_label_count(labels, _classes(model))
+    shape = _input_shape(model, input_shape)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as workspace:
+        workspace = Path(workspace)
+        images = calibration_images(calibration, shape) if quantize == "int8" else None
+        file = _convert(as_float32(model), quantize, shape, images, workspace)
+        metadata = build_metadata(
+            model.name, f"{model.name}, from pixels 0..255.", shape[2], labels
+        )
+        own = {"quantize": quantize, "keras": keras.__version__, "kvision": _version()}
+        file.write_bytes(attach(file.read_bytes(), metadata, own, labels))
+        _check_file(describe(file), quantize)
+        if labels:
+            (workspace / FILE_NAME).write_text(label_text(labels), encoding="utf-8")
+            os.replace(workspace / FILE_NAME, path.parent / FILE_NAME)
+        os.replace(file, path)
+    return path
+
+
+def as_float32(model):
+    """The model itself, or its copy in float32 where it was built for mixed precision."""
+    if not any(layer.compute_dtype in ("float16", "bfloat16") for layer in _layers(model)):
+        return model
+
+    def plain(value):
+        if isinstance(value, dict):
+            if value.get("class_name") == "DTypePolicy":
+                return {**value, "config": {**value["config"], "name": "float32"}}
+            return {key: plain(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value)(map(plain, value))
+        return value
+
+    copy = type(model).from_config(plain(model.get_config()))
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _layers(model):
+    for layer in model.layers:
+        yield layer
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer)
+
+
+def _input_shape(model, input_shape):
+    own = model.input_shape[1:]
+    shape = tuple(input_shape or own)
+    if len(shape) != 3 or not all(isinstance(size, int) and size > 0 for size in shape):
+        raise ValueError(
+            f"A TFLite file has one input size, and `{model.name}` has {own}. "
+            "Pass `input_shape=(height, width, channels)`. "
+            f"Received: input_shape={input_shape}"
+        )
+    if any(size not in (None, wanted) for size, wanted in zip(own, shape, strict=True)):
+        raise ValueError(
+            f"`input_shape` must agree with the model's own, {own}. Received: {input_shape}"
+        )
+    return shape
+
+
+def _classes(model):
+    shape = model.output_shape
+    if not isinstance(shape, tuple) or shape[-1] is None:
+        raise ValueError(
+            "`labels` can be written for a model with one output of class scores. "
+            f"Received: a model with outputs {shape}. Pass `labels=None`."
+        )
+    return shape[-1]
+
+
+def _convert(model, quantize, shape, images, workspace):
+    job = {"quantize": quantize, "input_shape": shape, "target": str(workspace / "model.tflite")}
+    if images is not None:
+        job["calibration"] = str(workspace / "calibration.npy")
+        np.save(job["calibration"], images, allow_pickle=False)
+    if keras.backend.backend() == "tensorflow":
+        job["source"] = str(workspace / "graph")
+        export_graph(model, workspace / "graph", batch_size=1, input_shape=shape)
+    else:
+        # Graphs that come from another backend convert to many more operators: the child builds
+        # the model anew under TensorFlow.
+        job["source"] = str(workspace / "graph.keras")
+        model.save(job["source"])
+    (workspace / "job.json").write_text(json.dumps(job), encoding="utf-8")
+    _run_child(workspace / "job.json")
+    return Path(job["target"])
+
+
+def _run_child(job):
+    environment = {key: value for key, value in os.environ.items() if key != "TF_CONFIG"}
+    environment.update(
+        KERAS_BACKEND="tensorflow",
+        CUDA_VISIBLE_DEVICES="-1",  # the caller's training may hold all of the GPU's memory
+        TF_CPP_MIN_LOG_LEVEL="2",
+        PYTHONPATH=os.pathsep.join(filter(None, sys.path)),
+    )
+    script = Path(__file__).with_name("convert_child.py")
+    # -P: otherwise this folder's modules would hide others of their names.
+    command = [sys.executable, "-P", str(script), str(job)]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise ValueError(_failure(result.returncode, result.stderr))
+
+
+def _failure(code, stderr):
+    listed = re.findall(r"^(?:TF Select|Flex|Custom) ops: (.+)$", stderr, re.MULTILINE)
+    missing = sorted({name for names in listed for name in names.split(", ")})
+    check_not_random(missing)
+    if missing:
+        return (
+            "A TFLite file must do with TFLite's built-in operators, and there are none for: "
+            f"{', '.join(missing)}. Replace what uses them in the model."
+        )
+    ending = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"status {code}"
+    noise = re.compile(r"[IW]\d{4} |WARNING: All log messages|\s*$")
+    lines = [line for line in stderr.splitlines() if not noise.match(line)]
+    said = "\n".join(lines[-15:]) or "(nothing)"
+    return (
+        f"The converter ended with {ending}, and no file was written. If it was int8, try "
+        f'quantize="dynamic" or None. It said:\n{said}'
+    )
+
+
+def _check_file(report, quantize):
+    check_not_random(report.operators)
+    image = report.inputs[0]
+    if quantize == "int8" and (image["dtype"], image["scale"], image["zero_point"]) != (
+        "uint8",
+        1,
+        0,
+    ):
+        raise ValueError(
+            "The input of an int8 file must be uint8 with scale 1 and zero point 0: a pixel must "
+            f"mean itself. Received from the converter: {image}"
+        )
+
+
+def _version():
+    import kvision
+
+    return kvision.__version__

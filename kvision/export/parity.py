@@ -1,0 +1,226 @@
+"""The proof: an exported file against the model it came from, on real examples."""
+
+import os
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kvision.export.contents import describe, kind_of, resolve
+from kvision.export.litert import as_float32
+from kvision.export.report import Report
+from kvision.export.runtime import load, wrap
+
+# Largest difference of an output, and points (hundredths) of accuracy that may be lost.
+LIMITS = {
+    None: {"max_difference": 1e-4},
+    "float16": {"max_difference": 0.02, "metric_drop": 0.5},
+    "dynamic": {"metric_drop": 0.5},
+    "int8": {"metric_drop": 0.5},
+}
+METRIC = "top-1 accuracy"
+_TAKEN = (
+    "quantize",
+    "size_bytes",
+    "static_batch",
+    "operators",
+    "flex_operators",
+    "custom_operators",
+    "random_operators",
+)
+
+
+def verify(model, path, dataset, *, tolerance=None, max_metric_drop=None, samples=1000):
+    """Proves that an exported file gives what its model gives, or takes it out of use.
+
+    Use it after every export, with examples the model was not trained on: the file is read back
+    and run as an app will run it.
+
+    Args:
+        model: the `keras.Model` that was exported, or the path of anything `kv.export.load` opens.
+            A model of mixed precision is compared as it is exported, in float32.
+        path: the exported file: a `.tflite` file or a SavedModel folder.
+        dataset: batches of `(images, labels)` as `kv.data.batches` gives; labels are class numbers
+            or one-hot rows.
+        tolerance: largest allowed difference of an output. For outputs larger than 1, such as
+            logits, it is relative to the largest of them. If `None`: 1e-4 for float files, 0.02
+            for float16, no limit for dynamic and int8.
+        max_metric_drop: points of accuracy (hundredths) that the file may be worse. If `None`: 0.5
+            for float16, dynamic and int8, no limit for float files.
+        samples: the most examples to compare; `None` for all.
+
+    Returns:
+        A `Report` with `passed` and `reasons` (why not, in sentences), `limits`, `samples`,
+        `max_difference`, `mean_difference`, `top1_agreement`, `metric_name`, `metric_model` and
+        `metric_file` (0..1), `metric_drop` (points), `size_bytes`, `quantize`, `operators`,
+        `flex_operators`, `custom_operators`, `random_operators`, `static_batch`. `print` shows it
+        as a table. If it did not pass, the file was renamed: its new name is in `rejected`.
+
+    Raises:
+        FileNotFoundError: there is no file at `path`.
+        ValueError: an argument is wrong, or `dataset` has no examples that fit the model.
+
+    Example:
+
+    ```python
+    report = kv.export.verify(model, "saved_models/quickstart/model_int8.tflite", test_batches)
+    print(report)
+    ```
+    """
+    path = Path(path)
+    kind = kind_of(resolve(path))
+    if kind == "keras" or resolve(path) != path:
+        raise ValueError(f"`path` must be a .tflite file or a SavedModel folder. Received: {path}")
+    if samples is not None and samples < 1:
+        raise ValueError(f"`samples` must be at least 1 or None. Received: {samples}")
+    reference = wrap(as_float32(model)) if isinstance(model, keras.Model) else load(model)
+    report = Report(path=str(path), kind=kind, quantize=None, passed=False, reasons=[], limits={})
+    report.samples = 0
+    try:
+        found = describe(path)
+        report.update({key: found[key] for key in _TAKEN if key in found})
+        file = load(path)
+    except ValueError as error:
+        report.reasons.append(str(error))
+        file = None
+    report.limits = _limits(report.quantize, tolerance, max_metric_drop)
+    if file is not None:
+        _compare(report, reference, file, dataset, samples)
+    _judge(report)
+    report.passed = not report.reasons
+    if not report.passed:
+        report.rejected = str(_reject(path))
+        report.reasons.append(f"The file was renamed to {Path(report.rejected).name}.")
+    return report
+
+
+def _limits(quantize, tolerance, max_metric_drop):
+    limits = dict(LIMITS[quantize])
+    if tolerance is not None:
+        limits["max_difference"] = float(tolerance)
+    if max_metric_drop is not None:
+        limits["metric_drop"] = float(max_metric_drop)
+    return limits
+
+
+def _compare(report, reference, file, dataset, samples):
+    totals = _Totals()
+    for images, labels in _examples(dataset, samples):
+        wanted = reference.predict(images)
+        if isinstance(wanted, dict):
+            raise ValueError(
+                "`model` must have one output of class scores. "
+                f"Received: a model with the outputs {sorted(wanted)}"
+            )
+        try:
+            received = file.predict(images)
+        except ValueError as error:
+            report.reasons.append(f"The file does not take the model's images. {error}")
+            return
+        if isinstance(received, dict) or received.shape != wanted.shape:
+            shape = sorted(received) if isinstance(received, dict) else received.shape
+            report.reasons.append(f"The file's output has the shape {shape}, not {wanted.shape}.")
+            return
+        totals.add(wanted, received, labels)
+    if not totals.samples:
+        raise ValueError(
+            "`dataset` must give batches of (images, labels) with at least one example. "
+            "Received: none"
+        )
+    report.update(totals.figures())
+
+
+def _examples(dataset, samples):
+    left = float("inf") if samples is None else samples
+    for batch in dataset:
+        if not isinstance(batch, (tuple, list)) or len(batch) < 2:
+            raise ValueError(
+                "`dataset` must give batches of (images, labels). "
+                f"Received: an element of type {type(batch).__name__}"
+            )
+        images, labels = (np.asarray(part) for part in batch[:2])
+        count = int(min(left, len(images)))
+        if count:
+            yield images[:count], labels[:count]
+        left -= count
+        if left <= 0:
+            return
+
+
+class _Totals:
+    """Sums over the batches seen so far."""
+
+    def __init__(self):
+        self.samples = self.values = self.places = 0
+        self.largest = self.difference = self.scale = 0.0
+        self.agreed = self.right_model = self.right_file = 0
+        self.finite = True
+
+    def add(self, wanted, received, labels):
+        if labels.shape == wanted.shape:
+            labels = labels.argmax(-1)
+        labels = labels.reshape(wanted.shape[:-1])
+        difference = np.abs(wanted - received)
+        top, file_top = wanted.argmax(-1), received.argmax(-1)
+        self.finite = self.finite and bool(np.isfinite(difference).all())
+        self.samples += len(wanted)
+        self.values += wanted.size
+        self.places += top.size
+        self.largest = max(self.largest, float(difference.max()))
+        self.scale = max(self.scale, float(np.abs(wanted).max()))
+        self.difference += float(difference.sum())
+        self.agreed += int((top == file_top).sum())
+        self.right_model += int((top == labels).sum())
+        self.right_file += int((file_top == labels).sum())
+
+    def figures(self):
+        # JSON has no NaN: where an output is none, there is no difference to speak of.
+        return {
+            "samples": self.samples,
+            "finite": self.finite,
+            "largest_output": self.scale,
+            "max_difference": self.largest if self.finite else None,
+            "mean_difference": self.difference / self.values if self.finite else None,
+            "top1_agreement": self.agreed / self.places,
+            "metric_name": METRIC,
+            "metric_model": self.right_model / self.places,
+            "metric_file": self.right_file / self.places,
+            "metric_drop": 100 * (self.right_model - self.right_file) / self.places,
+        }
+
+
+def _judge(report):
+    reasons, limits = report.reasons, report.limits
+    for key, word in (("flex_operators", "Flex"), ("custom_operators", "custom")):
+        if report.get(key):
+            reasons.append(f"It has {word} operators, which phones lack: {', '.join(report[key])}.")
+    if report.get("random_operators"):
+        reasons.append(f"It draws random numbers: {', '.join(report.random_operators)}.")
+    if not report.get("static_batch", True):
+        reasons.append("Its batch size is not fixed to 1.")
+    if not report.samples:
+        return
+    if not report.finite:
+        reasons.append("Its outputs are not all finite numbers.")
+    elif "max_difference" in limits:
+        allowed = limits["max_difference"] * max(1.0, report.largest_output)
+        if report.max_difference > allowed:
+            reasons.append(
+                f"The largest difference of an output is {report.max_difference:.3g}; at most "
+                f"{allowed:.3g} is allowed."
+            )
+    # A drop of exactly the limit passes; rounding of the quotient must not decide.
+    if "metric_drop" in limits and report.metric_drop > limits["metric_drop"] + 1e-9:
+        reasons.append(
+            f"The {METRIC} drops by {report.metric_drop:.2f} points; at most "
+            f"{limits['metric_drop']:g} is allowed."
+        )
+
+
+def _reject(path):
+    rejected = path.with_name(f"{path.name}.rejected")
+    if rejected.is_dir():
+        shutil.rmtree(rejected)
+    os.replace(path, rejected)
+    return rejected

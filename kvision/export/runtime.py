@@ -1,0 +1,241 @@
+"""Any file of a run as a model: load it, then predict."""
+
+import importlib
+import os
+
+import numpy as np
+
+from kvision.export.contents import describe, kind_of, resolve
+from kvision.export.labels import labels_beside
+
+
+def load(path, threads=None):
+    """Opens an exported file as a model.
+
+    Use it to run what was exported the way an app will, whichever format it has. A `.tflite` file
+    is run by LiteRT, without importing TensorFlow.
+
+    Args:
+        path: a `.keras` file, a SavedModel folder, a `.tflite` file (of any quantisation) or a run
+            folder, of which `model.keras` is taken if there is one.
+        threads: threads for a `.tflite` file; all cores, at most 4, if `None`.
+
+    Returns:
+        A `LoadedModel`.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`.
+        ValueError: it is no model, a damaged one, or one with operators that LiteRT lacks.
+
+    Example:
+
+    ```python
+    model = kv.export.load("saved_models/quickstart/model_int8.tflite")
+    scores = model.predict(images)  # (n, height, width, channels), 0..255
+    print(model.labels[scores[0].argmax()])
+    ```
+    """
+    path = resolve(path)
+    kind = kind_of(path)
+    if kind == "tflite":
+        return _open_tflite(path, threads)
+    if kind == "saved_model":
+        return _open_saved_model(path)
+    return wrap(load_keras(path), path)
+
+
+class LoadedModel:
+    """A model from a file. Made by `load`.
+
+    Attributes:
+        path: the file, or `None`.
+        kind: `"keras"`, `"saved_model"` or `"tflite"`.
+        input_shape: (height, width, channels); `None` where a size is open.
+        labels: class names in the order of the outputs, or `None`.
+    """
+
+    def __init__(self, run, kind, input_shape, path=None, labels=None):
+        self._run = run
+        self.kind = kind
+        self.input_shape = tuple(input_shape)
+        self.path = path
+        self.labels = labels
+
+    def __repr__(self):
+        return f"<LoadedModel {self.kind} {self.path} input_shape={self.input_shape}>"
+
+    def predict(self, images, batch_size=32):
+        """The model's outputs for some images.
+
+        Args:
+            images: array (n, height, width, channels), pixels 0..255, integers or floats. A file
+                that takes uint8 gets them rounded.
+            batch_size: images that go through the model at once, where the file allows it.
+
+        Returns:
+            A float32 array (n, classes); a dict of arrays if the model has several outputs.
+
+        Raises:
+            ValueError: the images have another shape, or there are none.
+        """
+        images = np.asarray(images)
+        wanted = self.input_shape
+        fits = images.ndim == 4 and all(
+            size in (None, got) for size, got in zip(wanted, images.shape[1:], strict=True)
+        )
+        if not fits or not len(images):
+            shown = ", ".join("any" if size is None else str(size) for size in wanted)
+            raise ValueError(
+                f"`images` must have the shape (n, {shown}), with at least one image. "
+                f"Received: {images.shape}. Resize the images, or add the first axis to a single "
+                "one with image[None]."
+            )
+        if images.dtype.kind not in "uif" or (images.dtype.kind in "ui" and images.max() > 255):
+            raise ValueError(
+                "`images` must hold pixels 0..255; divide 16-bit pixels by 257. "
+                f"Received: {images.dtype} with the largest value {images.max()}"
+            )
+        starts = range(0, len(images), batch_size)
+        parts = [self._run(images[i : i + batch_size].astype("float32")) for i in starts]
+        if isinstance(parts[0], dict):
+            return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+        return np.concatenate(parts)
+
+
+def load_keras(path):
+    """The `keras.Model` in a `.keras` file, with the layers of kvision known."""
+    import keras
+
+    for room in ("layers", "models"):
+        importlib.import_module(f"kvision.{room}")
+    try:
+        return keras.models.load_model(path, compile=False)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read as a Keras model: {error}") from error
+
+
+def wrap(model, path=None):
+    """A `keras.Model` as a `LoadedModel`."""
+    labels = labels_beside(path, model.output_shape[-1]) if path else None
+    shape = model.input_shape[1:]
+    return LoadedModel(lambda images: predict_keras(model, images), "keras", shape, path, labels)
+
+
+def predict_keras(model, images):
+    """Inference outputs of a `keras.Model` as NumPy arrays.
+
+    The model is called, not `predict`ed: `predict` of a model built for several replicas splits
+    the batch among them, and fails where it leaves one of them empty.
+    """
+    import keras
+
+    outputs = model(keras.ops.convert_to_tensor(images, dtype="float32"), training=False)
+    return keras.tree.map_structure(
+        lambda x: keras.ops.convert_to_numpy(keras.ops.cast(x, "float32")), outputs
+    )
+
+
+def _open_saved_model(path):
+    import tensorflow as tf
+
+    try:
+        archive = tf.saved_model.load(str(path))
+        serve = archive.signatures["serving_default"]
+    except (OSError, KeyError, ValueError, RuntimeError, tf.errors.OpError) as error:
+        raise ValueError(
+            f"{path} cannot be read as a SavedModel with the signature 'serving_default': {error}"
+        ) from error
+    ((name, spec),) = serve.structured_input_signature[1].items()
+
+    def run(images):
+        # `archive` is named here because its variables die with it.
+        outputs = archive.signatures["serving_default"](**{name: tf.constant(images)})
+        outputs = {key: np.asarray(value, "float32") for key, value in outputs.items()}
+        return _plain(outputs)
+
+    outputs = list(serve.structured_outputs.values())
+    labels = labels_beside(path, outputs[0].shape[-1] if len(outputs) == 1 else None)
+    return LoadedModel(run, "saved_model", spec.shape[1:], path, labels)
+
+
+def _open_tflite(path, threads):
+    report = describe(path)
+    if len(report.inputs) != 1 or len(report.inputs[0]["shape"]) != 4:
+        shapes = [item["shape"] for item in report.inputs]
+        raise ValueError(f"{path} must have one input, an image. Received: inputs {shapes}")
+    if abs(report.inputs[0]["shape"][0]) != 1:
+        raise ValueError(f"{path} must take one image at a time. Received: {report.inputs[0]}")
+    interpreter = open_interpreter(path, threads or min(4, os.cpu_count() or 1))
+    prepare = input_converter(report)
+    source = interpreter.get_input_details()[0]["index"]
+    sinks = _named_outputs(interpreter)
+
+    def run(images):
+        rows = []
+        for image in prepare(images):
+            interpreter.set_tensor(source, image[None])
+            interpreter.invoke()
+            rows.append({key: _real(interpreter, detail) for key, detail in sinks.items()})
+        return _plain({key: np.concatenate([row[key] for row in rows]) for key in sinks})
+
+    shape = [None if size < 0 else size for size in report.inputs[0]["shape"][1:]]
+    return LoadedModel(run, "tflite", shape, path, report.labels)
+
+
+def open_interpreter(path, threads):
+    """A LiteRT interpreter of a file, its tensors allocated."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        interpreter = Interpreter(model_path=str(path), num_threads=threads)
+        interpreter.allocate_tensors()
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"LiteRT cannot run {path}: {str(error).strip()}. Export the model again with "
+            "kv.export.tflite."
+        ) from error
+    return interpreter
+
+
+def input_converter(report):
+    """A function from float32 pixels 0..255 to what a `.tflite` file takes.
+
+    Args:
+        report: `describe` of the file. A uint8 input takes the pixels themselves; a float input
+            takes them normalised as the metadata say; an int8 input takes that, quantised.
+    """
+    image = report.inputs[0]
+    mean, std = np.float32(report.mean or [0.0]), np.float32(report.std or [1.0])
+    if image["dtype"] == "uint8":
+        return lambda pixels: np.clip(np.rint(pixels), 0, 255).astype("uint8")
+    if image["dtype"] == "float32":
+        return lambda pixels: ((pixels - mean) / std).astype("float32")
+    if image["dtype"] == "int8":
+        return lambda pixels: np.clip(
+            np.rint((pixels - mean) / std / image["scale"]) + image["zero_point"], -128, 127
+        ).astype("int8")
+    raise ValueError(
+        f"{report.path} must take uint8, int8 or float32 pixels. Received: {image['dtype']}"
+    )
+
+
+def _named_outputs(interpreter):
+    # The order of the outputs is the converter's own; their names are the model's.
+    details = {detail["name"]: detail for detail in interpreter.get_output_details()}
+    signatures = interpreter.get_signature_list()
+    if len(details) == 1 or not signatures:
+        return details
+    runner = interpreter.get_signature_runner(next(iter(signatures)))
+    return dict(runner.get_output_details())
+
+
+def _real(interpreter, detail):
+    values = interpreter.get_tensor(detail["index"])
+    scale, zero_point = detail["quantization"]
+    if values.dtype != np.float32 and scale:
+        return (values.astype("float32") - zero_point) * np.float32(scale)
+    return values.astype("float32")
+
+
+def _plain(outputs):
+    return next(iter(outputs.values())) if len(outputs) == 1 else outputs

@@ -1,0 +1,200 @@
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import kvision as kv
+from kvision.export.metadata import attach, build_metadata
+
+KINDS = {
+    "keras": "keras",
+    "saved_model": "saved_model",
+    "float32": "tflite",
+    "float16": "tflite",
+    "dynamic": "tflite",
+    "int8": "tflite",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_format_is_the_same_model(kind, exported, tiny, digits, names):
+    exported("float32")  # brings labels.txt, which formats without metadata need
+    model = kv.export.load(exported(kind))
+    assert model.kind == KINDS[kind]
+    assert model.input_shape == (32, 32, 3)
+    assert model.labels == names
+    scores = model.predict(digits.test[:40])
+    assert scores.dtype == np.float32
+    assert scores.shape == (40, 10)
+    wanted = tiny.predict(digits.test[:40].astype("float32"), verbose=0)
+    limit = {"int8": 0.2, "dynamic": 0.1, "float16": 0.02}.get(kind, 1e-5)
+    assert np.abs(scores - wanted).max() < limit
+    assert "input_shape=(32, 32, 3)" in repr(model)
+
+
+@pytest.mark.parametrize("kind", ["keras", "saved_model", "float32", "int8"])
+def test_integers_floats_and_batch_sizes_give_the_same(kind, exported, digits):
+    model = kv.export.load(str(exported(kind)))
+    images = digits.test[:7]
+    whole = model.predict(images)
+    for other in (
+        model.predict(images.astype("float64")),
+        model.predict(images.astype("int64"), batch_size=3),
+        np.concatenate([model.predict(image[None]) for image in images]),
+    ):
+        np.testing.assert_allclose(other, whole, atol=1e-6)
+
+
+def test_uint8_file_rounds_and_clips_pixels(exported, digits):
+    model = kv.export.load(exported("int8"))
+    images = np.clip(digits.test[:5].astype("float32") * 2 - 100, 0, 255).round()
+    wanted = model.predict(images)
+    outside = np.where(images == 0, -7.0, np.where(images == 255, 300.0, images + 0.4))
+    np.testing.assert_array_equal(model.predict(outside), wanted)
+
+
+def test_run_folder_is_its_keras_model(exported, tmp_path):
+    exported("keras")
+    assert kv.export.load(exported("float32").parent).kind == "keras"
+    (tmp_path / "model.tflite").write_bytes(exported("float32").read_bytes())
+    assert kv.export.load(tmp_path).path == tmp_path / "model.tflite"
+
+
+def test_opening_a_tflite_file_imports_no_tensorflow(exported):
+    code = f"""
+        import sys
+        import numpy as np
+        import kvision as kv
+        path = {str(exported("int8"))!r}
+        scores = kv.export.load(path).predict(np.zeros((1, 32, 32, 3)))
+        kv.export.benchmark(path, runs=2)
+        kv.export.describe(path)
+        assert abs(scores.sum() - 1) < 0.05
+        assert not {{"tensorflow", "keras", "jax"}} & set(sys.modules)
+    """
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+
+
+def _two_outputs():
+    image = keras.Input((8, 8, 3))
+    x = layers.Flatten()(layers.Rescaling(1 / 255)(image))
+    scores = layers.Dense(3, activation="softmax", name="scores")(x)
+    boxes = layers.Dense(4, name="boxes")(x)
+    return keras.Model(image, {"scores": scores, "boxes": boxes})
+
+
+def test_several_outputs_keep_their_names(tmp_path):
+    model = _two_outputs()
+    images = np.random.default_rng(0).uniform(0, 255, (3, 8, 8, 3)).astype("float32")
+    wanted = {key: np.asarray(value) for key, value in model(images).items()}
+    for path in (
+        kv.export.saved_model(model, tmp_path / "saved_model"),
+        kv.export.tflite(model, tmp_path / "model.tflite"),
+    ):
+        received = kv.export.load(path).predict(images, batch_size=2)
+        assert sorted(received) == ["boxes", "scores"]
+        for key, value in wanted.items():
+            np.testing.assert_allclose(received[key], value, atol=1e-5)
+
+
+def test_int8_pixels_of_a_file_of_others(tiny, convert, tmp_path, digits):
+    import tensorflow as tf
+
+    path = convert(
+        tiny,
+        tmp_path / "other.tflite",
+        optimizations=[tf.lite.Optimize.DEFAULT],
+        representative_dataset=lambda: ([x[None].astype("float32")] for x in digits.train[:50]),
+        supported_ops=[tf.lite.OpsSet.TFLITE_BUILTINS_INT8],
+        inference_input_type=tf.int8,
+        inference_output_type=tf.int8,
+    )
+    report = kv.export.describe(path)
+    assert (report.inputs[0]["dtype"], report.outputs[0]["dtype"]) == ("int8", "int8")
+    assert report.quantize == "int8"
+    scores = kv.export.load(path).predict(digits.test[:40])
+    wanted = tiny.predict(digits.test[:40].astype("float32"), verbose=0)
+    assert (scores.argmax(1) == wanted.argmax(1)).mean() > 0.9
+    assert np.abs(scores - wanted).max() < 0.2
+
+
+def test_normalisation_in_the_metadata_is_applied(exported, tmp_path, digits):
+    data = exported("float32").read_bytes()
+    path = tmp_path / "other.tflite"
+    path.write_bytes(attach(data, build_metadata("other", "line", 3, mean=-10.0, std=2.0), {}))
+    images = digits.test[:4].astype("float32")
+    received = kv.export.load(path).predict(images)
+    wanted = kv.export.load(exported("float32")).predict((images + 10) / 2)
+    np.testing.assert_allclose(received, wanted, atol=1e-6)
+
+
+def test_wrong_images(exported):
+    model = kv.export.load(exported("float32"))
+    for shape in [(32, 32, 3), (1, 32, 32, 1), (1, 31, 32, 3), (0, 32, 32, 3)]:
+        with pytest.raises(ValueError, match=r"must have the shape \(n, 32, 32, 3\)"):
+            model.predict(np.zeros(shape))
+    with pytest.raises(ValueError, match="divide 16-bit pixels by 257. Received: uint16 .* 65535"):
+        model.predict(np.full((1, 32, 32, 3), 65535, "uint16"))
+    with pytest.raises(ValueError, match="must hold pixels 0..255"):
+        model.predict(np.zeros((1, 32, 32, 3), bool))
+
+
+def test_missing_and_unknown_files(tmp_path):
+    with pytest.raises(FileNotFoundError, match="There is no model at .*absent"):
+        kv.export.load(tmp_path / "absent.tflite")
+    with pytest.raises(ValueError, match="A folder must be a SavedModel .* or a run"):
+        kv.export.load(tmp_path)
+    (tmp_path / "model.h5").write_bytes(b"x")
+    with pytest.raises(ValueError, match="A model must be a `.keras` file"):
+        kv.export.load(tmp_path / "model.h5")
+
+
+def test_damaged_files(tmp_path):
+    for name, message in (
+        ("a.keras", "cannot be read as a Keras model"),
+        ("a.tflite", "is not a TFLite file"),
+    ):
+        (tmp_path / name).write_bytes(b"not a model at all")
+        with pytest.raises(ValueError, match=message):
+            kv.export.load(tmp_path / name)
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "saved_model.pb").write_bytes(b"not a model at all")
+    with pytest.raises(ValueError, match="cannot be read as a SavedModel"):
+        kv.export.load(tmp_path / "saved")
+
+
+def test_flex_file_is_not_run(flex_file):
+    with pytest.raises(ValueError, match="LiteRT cannot run .*not supported"):
+        kv.export.load(flex_file)
+
+
+def test_files_that_take_no_single_image(convert, tmp_path):
+    image = keras.Input((6,))
+    path = convert(keras.Model(image, layers.Dense(2)(image)), tmp_path / "vector.tflite")
+    with pytest.raises(ValueError, match=r"must have one input, an image. Received: .*\[1, 6\]"):
+        kv.export.load(path)
+    image = keras.Input((4, 4, 3))
+    model = keras.Model(image, layers.Flatten()(image))
+    path = convert(model, tmp_path / "batch.tflite", batch_size=2)
+    with pytest.raises(ValueError, match="must take one image at a time"):
+        kv.export.load(path)
+
+
+def test_input_of_an_unknown_type():
+    from kvision.export.runtime import input_converter
+
+    report = kv.export.Report(path="a.tflite", inputs=[{"dtype": "int64"}], mean=None, std=None)
+    with pytest.raises(ValueError, match="uint8, int8 or float32 pixels. Received: int64"):
+        input_converter(report)

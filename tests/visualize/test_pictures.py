@@ -1,0 +1,68 @@
+"""Figures are looked at by people; here: that they show the right numbers and refuse wrong ones."""
+
+import io
+
+import numpy as np
+import pytest
+
+import kvision as kv
+
+
+def rendered(figure):
+    figure.savefig(io.BytesIO(), format="png")
+    return [text.get_text() for axis in figure.axes for text in (*axis.texts, axis.title)]
+
+
+def test_learning_curves_from_csv(tmp_path):
+    (tmp_path / "history.csv").write_text(
+        "epoch,accuracy,learning_rate,loss,val_accuracy,val_loss\n"
+        "0,0.5,0.1,1.0,0.4,1.2\n1,0.7,0.1,0.6,0.8,0.9\n2,0.9,0.1,0.3,0.6,1.1\n"
+    )
+    figure = kv.visualize.learning_curves(tmp_path / "history.csv")
+    titles = [axis.get_title() for axis in figure.axes]
+    assert titles == [
+        "loss: best validation 0.9, epoch 2",
+        "accuracy: best validation 0.8, epoch 2",
+    ]
+    lines = figure.axes[0].get_lines()
+    assert list(lines[0].get_xdata()) == [1, 2, 3]
+    assert list(lines[1].get_ydata()) == [1.2, 0.9, 1.1]
+    assert figure.axes[0].get_xlabel() == "epoch"
+    rendered(figure)
+
+
+def test_learning_curves_without_validation_and_errors():
+    figure = kv.visualize.learning_curves({"loss": [3.0, 2.0]})
+    assert [axis.get_title() for axis in figure.axes] == ["loss"]
+    with pytest.raises(ValueError, match="at least one epoch"):
+        kv.visualize.learning_curves({})
+    with pytest.raises(ValueError, match="metrics=\\['auc'\\]"):
+        kv.visualize.learning_curves({"loss": [1.0]}, metrics=["auc"])
+
+
+def test_confusion_matrix():
+    texts = rendered(kv.visualize.confusion_matrix([[9, 1], [0, 10]], ["cat", "dog"]))
+    assert {"9", "1", "10", "95.00% of 20 right"} <= set(texts)
+    assert "0" not in texts
+    large = kv.visualize.confusion_matrix(
+        np.eye(100, dtype=int), [f"class {i}" for i in range(100)]
+    )
+    assert not large.axes[0].texts
+    assert len(large.axes[0].get_xticks()) <= 40
+    with pytest.raises(ValueError, match=r"must be of shape \(3, 3\)"):
+        kv.visualize.confusion_matrix([[1, 0], [0, 1]], ["a", "b", "c"])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_predictions(channels):
+    images = np.zeros((3, 8, 8, channels))
+    scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+    figure = kv.visualize.predictions(images, scores, ["cat", "dog"], labels=[0, 1, 1], columns=2)
+    titles = [axis.get_title() for axis in figure.axes]
+    assert titles == ["cat  90%", "dog  80%", "cat  60%\ntrue: dog", ""]
+    rendered(figure)
+
+
+def test_predictions_need_pictures():
+    with pytest.raises(ValueError, match="at least one picture"):
+        kv.visualize.predictions([], [], ["cat"])
