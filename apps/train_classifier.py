@@ -1,17 +1,19 @@
 """Trains a classifier on your pictures and leaves a run with checked phone files.
 
-Command:   python apps/train_classifier.py photos/ --model MobileNetV2 --size 96 --run saved_models/photos
-Fine-tune: add --weights imagenet (downloads), or --weights saved_models/other-run
-Several hosts: start it on each with TF_CONFIG set, on a shared folder
+Command:       python apps/train_classifier.py photos/ --size 96 --run saved_models/photos
+Fine-tuning:   add --weights imagenet (downloads once) or --weights saved_models/another-run
+Several hosts: start it on each with TF_CONFIG set; the run folder must be shared
 
-The data: a folder of class folders (with or without train/validation/test inside), an .npz file,
-a TFDS name or 'digits'. A killed run goes on when the same command is started again.
+The data is a folder of class folders (with or without train, validation and test inside), an .npz
+file, a TFDS name or 'digits'. A killed run goes on when the same command is started again.
 """
 
 import argparse
+import ast
 import os
 import shlex
 import sys
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -20,40 +22,102 @@ import keras
 import kvision as kv
 
 
-def arguments():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def option(text):
+    """'alpha=0.5' as ('alpha', 0.5)."""
+    name, _, value = text.partition("=")
+    return name, ast.literal_eval(value) if value[:1].isdigit() else value
+
+
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
+add = parser.add_argument
+add("data", help="a folder, an .npz file, a TFDS name or 'digits'")
+add("--run", type=Path, default="saved_models/classifier", help="the folder that the run leaves")
+add("--model", default="MobileNetV2", help="a name that `kvision models` lists")
+add("--option", type=option, action="append", default=[], help="of the model, e.g. alpha=0.5")
+add("--weights", help="what to fine-tune: 'imagenet', a .keras file or a run")
+add("--size", type=int, default=96, help="side of the model's input in pixels (default 96)")
+add("--channels", type=int, default=3, choices=(1, 3), help="3 for RGB (default), 1 for grey")
+add("--resize", default="stretch", choices=("stretch", "crop", "pad"))
+add("--epochs", type=int, default=20)
+add("--head-epochs", type=int, default=3, help="first the classifier alone, if fine-tuning")
+add("--batch-size", type=int, default=32)
+add("--learning-rate", type=float, default=2e-3, help="at the start; it falls to 0 (default 2e-3)")
+add("--no-augment", action="store_true", help="show the training pictures as they are")
+add("--balance", action="store_true", help="weigh rare classes up")
+add("--patience", type=int, help="stop after so many epochs without improvement")
+add("--devices", type=int, help="replicas; by default all GPUs, else the CPU")
+add("--mixed-precision", action="store_true", help="compute in 16 bits")
+add("--jit-compile", action="store_true", help="compile with XLA; pays on GPUs only")
+add("--seed", type=int, default=1)
+args = parser.parse_args()
+
+strategy = kv.training.strategy(args.devices)
+keras.utils.set_random_seed(args.seed)
+if args.mixed_precision:
+    kv.training.mixed_precision()
+
+# Data: what the source has no split for is cut from its training images.
+info = kv.data.load(args.data, with_info=True)[1]
+splits = kv.data.three_splits(info)
+sizes = {use: f"{split} ({info.splits[split].num_examples})" for use, split in splits.items()}
+print("Data:", ", ".join(f"{use} on {text}" for use, text in sizes.items()))
+shape = (args.size, args.size, args.channels)
+common = {"image_size": shape, "batch_size": args.batch_size, "resize": args.resize}
+first_epoch = kv.training.completed_epochs(args.run)
+train_set = kv.data.load(args.data, splits["train"])
+varied = {"augment": not args.no_augment, "seed": args.seed, "first_epoch": first_epoch}
+train = kv.data.batches(train_set, **common, training=True, **varied)
+validation = kv.data.batches(kv.data.load(args.data, splits["validation"]), **common)
+counts = list(info.splits["train"].class_counts.values())
+class_weight = {i: sum(counts) / (len(counts) * max(n, 1)) for i, n in enumerate(counts)}
+
+# Model
+with strategy.scope():
+    model = kv.build_model(
+        args.model,
+        weights=args.weights,
+        input_shape=shape,
+        classes=len(info.class_names),
+        **dict(args.option),
     )
-    add = parser.add_argument
-    add("data", help="folder, .npz file, TFDS name or 'digits'")
-    add("--run", default="saved_models/classifier", help="folder that the run leaves")
-    add("--model", default="MobileNetV2", help="a name that `kvision models` lists")
-    add("--weights", help="'imagenet', or a .keras file or run to fine-tune")
-    add("--size", type=int, default=96, help="side of the model's input in pixels")
-    add("--channels", type=int, default=3, choices=(1, 3), help="3 for RGB, 1 for grey")
-    add("--option", action="append", default=[], metavar="NAME=NUMBER", help="e.g. alpha=0.5")
-    add("--resize", default="stretch", choices=("stretch", "crop", "pad"))
-    add("--epochs", type=int, default=20)
-    add("--head-epochs", type=int, default=3, help="epochs of the classifier alone, if fine-tuning")
-    add("--batch-size", type=int, default=32)
-    add("--learning-rate", type=float, default=2e-3, help="of the first epochs; it decays to 0")
-    add("--no-augment", action="store_true", help="do not vary the training pictures")
-    add("--balance", action="store_true", help="weigh rare classes up")
-    add("--patience", type=int, help="stop after so many epochs without improvement")
-    add("--devices", type=int, help="replicas; by default all GPUs")
-    add("--mixed-precision", action="store_true")
-    add("--jit-compile", action="store_true", help="XLA: for GPUs")
-    add("--seed", type=int, default=1)
-    return parser.parse_args()
 
 
-def split_of(data):
-    """Training, validation and test split; what the source lacks is cut from its training images."""
-    splits, info = kv.data.load(data, with_info=True)
-    if "test" in splits and "validation" in splits:
-        return ("train", "validation", "test"), info
-    if "test" in splits:
-        return ("train[:90%]", "train[90%:]", "test"), info
-    if "validation" in splits:
-        return ("train[:90%]", "train[90%:]", "validation"), info
-    return ("train[:80%]", "train[80%:90%]", "train[90%:]"), info
+def compile_and_fit(learning_rate, epochs, **fit_arguments):
+    with strategy.scope():
+        decay = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(train))
+        model.compile(
+            keras.optimizers.Adam(decay),
+            loss="sparse_categorical_crossentropy",
+            metrics=["accuracy"],
+            jit_compile=args.jit_compile,
+        )
+    weights = {"class_weight": class_weight} if args.balance else {}
+    model.fit(train, validation_data=validation, epochs=epochs, **weights, **fit_arguments)
+
+
+# Training: fine-tuning begins with the classifier alone, then goes on with everything, more slowly.
+head = model.get_layer("predictions")
+if args.weights and head.trainable_weights and not first_epoch:
+    for layer in model.layers:
+        layer.trainable = layer is head
+    compile_and_fit(args.learning_rate, args.head_epochs)
+    model.trainable = True
+rate = args.learning_rate / 10 if args.weights else args.learning_rate
+compile_and_fit(
+    rate, args.epochs, callbacks=kv.training.callbacks(args.run, patience=args.patience)
+)
+
+# Proof
+card = kv.runs.release(
+    model,
+    args.run,
+    test=kv.data.batches(kv.data.load(args.data, splits["test"]), **common),
+    calibration=kv.data.batches(train_set, **common),
+    class_names=info.class_names,
+    data=f"{info.name}: " + ", ".join(f"{use} on {text}" for use, text in sizes.items()),
+    command=shlex.join(["python", *sys.argv]),
+)
+print(f"Test accuracy {card['metrics']['accuracy']:.2%}. Read {args.run}/README.md")
+sys.exit(0 if card["passed"] else 1)

@@ -187,7 +187,7 @@ def benchmark(
     for file in files:
         report = kv.export.benchmark(file, threads=numbers, runs=runs)
         for row in report.results:
-            times = f"{row.median_ms:.2f} ms", f"{row.p90_ms:.2f} ms"
+            times = f"{row.median_ms:.3g} ms", f"{row.p90_ms:.3g} ms"
             size = f"{report.size_bytes / 1e6:.2f} MB"
             table.add_row(str(file), size, str(row.threads or "TensorFlow's"), *times)
     Console().print(table)

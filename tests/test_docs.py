@@ -29,10 +29,10 @@ def snippets(text):
     return [textwrap.dedent(code) for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL)]
 
 
-@pytest.fixture
-def workshop(digits_run, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def materials(digits_run, tmp_path_factory):
     """A folder with what the snippets take for granted: a run and a folder of photos."""
-    monkeypatch.chdir(tmp_path)
+    tmp_path = tmp_path_factory.mktemp("workshop")
     (tmp_path / "saved_models").mkdir()
     os.symlink(digits_run, tmp_path / "saved_models" / "quickstart")
     random = np.random.default_rng(0)
@@ -45,7 +45,7 @@ def workshop(digits_run, tmp_path, monkeypatch):
     test = kv.data.load("digits", "test[:64]")
     options = {"image_size": (32, 32, 1), "batch_size": 32, "training": False}
     test_batches = kv.data.batches(test, **options)
-    return {
+    return tmp_path, {
         "kv": kv,
         "keras": keras,
         "np": np,
@@ -55,6 +55,14 @@ def workshop(digits_run, tmp_path, monkeypatch):
         "train_batches": kv.data.batches(train, **options),
         "class_names": [str(digit) for digit in range(10)],
     }
+
+
+@pytest.fixture
+def workshop(materials, monkeypatch):
+    """The names that a snippet may use, in the folder with the materials."""
+    folder, names = materials
+    monkeypatch.chdir(folder)
+    return dict(names)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

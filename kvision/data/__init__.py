@@ -3,5 +3,15 @@
 from kvision.data.augmentation import default_augmentation
 from kvision.data.loading import load
 from kvision.data.pipeline import batches
+from kvision.data.shares import three_splits
+from kvision.data.single import read_image, relabel, resize_image
 
-__all__ = ["batches", "default_augmentation", "load"]
+__all__ = [
+    "batches",
+    "default_augmentation",
+    "load",
+    "read_image",
+    "relabel",
+    "resize_image",
+    "three_splits",
+]

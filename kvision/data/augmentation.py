@@ -124,12 +124,14 @@ class _LayerStep:
     """One Keras layer on one example, through the layer protocol that Keras documents."""
 
     def __init__(self, layer, size):
-        # A copy of our own: full precision, and boxes as this module hands them over.
-        self._layer = type(layer).from_config({**layer.get_config(), "dtype": "float32"})
-        self._layer.bounding_box_format = "xyxy"
+        self.in_order = not _is_known(layer) or type(layer).__name__ in _STATEFUL
+        if not self.in_order:
+            # A copy of our own: full precision, and boxes as this module hands them over.
+            layer = type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+            layer.bounding_box_format = "xyxy"
+        self._layer = layer
         self._size = size
         self._moves = type(layer).__name__ not in _COLOURING
-        self.in_order = not _is_known(layer) or type(layer).__name__ in _STATEFUL
 
     def draw(self, seed, count):
         """Keys for `Seeds`: int32 tensor (count, 2)."""
@@ -165,12 +167,15 @@ class _LayerStep:
         return tf.gather(pixels["boxes"][0] / scale, (1, 0, 3, 2), axis=-1)
 
     def _on_tensorflow(self, method, *args, **kwargs):
-        # As the layer's own __call__ does in a tf.data map, whatever Keras's backend is.
-        self._layer.backend.set_backend("tensorflow")
+        # As the __call__ of Keras's layers does in a tf.data map, whatever Keras's backend is.
+        backend = getattr(self._layer, "backend", None)
+        if backend is not None:
+            backend.set_backend("tensorflow")
         try:
             return getattr(self._layer, method)(*args, training=True, **kwargs)
         finally:
-            self._layer.backend.reset()
+            if backend is not None:
+                backend.reset()
 
     def _keep_size(self, image):
         if not image.shape.is_compatible_with(self._size):

@@ -204,7 +204,7 @@ def _report(path, refused, empty, errors, served):
         more = f" and {len(empty) - _SHOWN} more" if len(empty) > _SHOWN else ""
         lines.append(f"No images in: {shown}{more} (the class keeps its index)")
     if lines:
-        warnings.warn("\n".join(lines), stacklevel=4)
+        warnings.warn("\n".join(lines), stacklevel=5)
 
 
 def ascii_safe(name):

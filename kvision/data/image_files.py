@@ -91,7 +91,7 @@ def decode(path, decoder, orientation, decoders, rotated):
 
 def upright(image, orientation):
     """Turns and mirrors `image` as its EXIF `orientation` (1..8) asks."""
-    swap, rows, columns = tf.unstack(tf.gather(tf.constant(_UPRIGHT, tf.bool), orientation - 1))
+    swap, rows, columns = tf.unstack(tf.gather(tf.constant(_UPRIGHT) > 0, orientation - 1))
     image = tf.cond(swap, lambda: tf.transpose(image, (1, 0, 2)), lambda: image)
     image = tf.cond(rows, lambda: tf.reverse(image, (0,)), lambda: image)
     return tf.cond(columns, lambda: tf.reverse(image, (1,)), lambda: image)
@@ -189,15 +189,16 @@ def _undecodable(paths, decoder, indices):
             pixels = tf.io.decode_jpeg(content, channels=3, ratio=8)
         else:
             pixels = tf.io.decode_png(content, channels=3)
-        with tf.control_dependencies([pixels]):
-            return tf.identity(index)
+        # The size is asked for so that no optimiser finds the pixels unused.
+        return index, tf.size(pixels)
 
     if not indices:
         return []
     names = [os.fsencode(path) for path in paths]
     dataset = tf.data.Dataset.from_tensor_slices((np.array(indices, "int64"), names))
     dataset = dataset.map(attempt, tf.data.AUTOTUNE, deterministic=False).ignore_errors()
-    return sorted(set(indices) - set(dataset.as_numpy_iterator()))
+    decoded = {int(index) for index, _ in dataset.as_numpy_iterator()}
+    return sorted(set(indices) - decoded)
 
 
 def _pillow_error(path):

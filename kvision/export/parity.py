@@ -12,10 +12,12 @@ from kvision.export.litert import as_float32
 from kvision.export.report import Report
 from kvision.export.runtime import load, wrap
 
-# Largest difference of an output, and points (hundredths) of accuracy that may be lost.
+# Largest difference of an output, and points (hundredths) of accuracy that may be lost. Rounding
+# weights to float16 moved scores of trained MobileNets by up to 0.02: of examples on the border
+# between two classes. A wrong file moves them by nearly 1.
 LIMITS = {
     None: {"max_difference": 1e-4},
-    "float16": {"max_difference": 0.02, "metric_drop": 0.5},
+    "float16": {"max_difference": 0.1, "metric_drop": 0.5},
     "dynamic": {"metric_drop": 0.5},
     "int8": {"metric_drop": 0.5},
 }
@@ -44,7 +46,7 @@ def verify(model, path, dataset, *, tolerance=None, max_metric_drop=None, sample
         dataset: batches of `(images, labels)` as `kv.data.batches` gives; labels are class numbers
             or one-hot rows.
         tolerance: largest allowed difference of an output. For outputs larger than 1, such as
-            logits, it is relative to the largest of them. If `None`: 1e-4 for float files, 0.02
+            logits, it is relative to the largest of them. If `None`: 1e-4 for float files, 0.1
             for float16, no limit for dynamic and int8.
         max_metric_drop: points of accuracy (hundredths) that the file may be worse. If `None`: 0.5
             for float16, dynamic and int8, no limit for float files.

@@ -103,9 +103,35 @@ class LoadedModel:
 
 
 def load_keras(path):
-    """The `keras.Model` in a `.keras` file, with the layers of kvision known."""
+    """Opens a `.keras` file as the `keras.Model` it was saved from, not compiled.
+
+    Use it to go on with a model: train it further, take its layers, export it. The layers of
+    kvision are known to it.
+
+    Args:
+        path: a `.keras` file or a run folder.
+
+    Returns:
+        A `keras.Model`.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`.
+        ValueError: it is no `.keras` file, or a damaged one.
+
+    Example:
+
+    ```python
+    model = kv.export.load_keras("saved_models/quickstart")
+    ```
+    """
     import keras
 
+    path = resolve(path)
+    if kind_of(path) != "keras":
+        raise ValueError(
+            "A keras.Model can be read from a `.keras` file or a run folder with one in it. "
+            f"Received: {path}"
+        )
     for room in ("layers", "models"):
         importlib.import_module(f"kvision.{room}")
     try:

@@ -11,8 +11,8 @@ def resample(images, points, interpolation="bilinear", fill_mode="constant", fil
 
     Args:
         images: tensor of shape `(batch, height, width, channels)`.
-        points: tensor of shape `(batch, rows, columns, 2)`: where to look, as (x, y) in pixels, with
-            the centre of the first pixel at (0, 0).
+        points: tensor of shape `(batch, rows, columns, 2)`: where to look, as (x, y) in pixels,
+            with the centre of the first pixel at (0, 0).
         interpolation: `"bilinear"` or `"nearest"`.
         fill_mode: what lies outside: `"constant"` is `fill_value`, `"nearest"` repeats the border,
             `"reflect"` mirrors the image at its edge, `"wrap"` repeats it.

@@ -58,7 +58,7 @@ Operators in the TFLite files: $operators.
 
 The files take RGB (or grey) pixels 0..255 at $input; the normalisation is inside.
 
-On the command line:
+On the command line, in this folder:
 
 ```
 kvision predict $best photo.jpg
@@ -175,14 +175,14 @@ def _reasons(files):
         for name, file in files.items()
         if not file["check"]["passed"]
     ]
-    return "\n".join([*lines, ""]) if lines else ""
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _latency_rows(files):
     for name, file in files.items():
         for row in file.get("latency", []):
             threads = row["threads"] or "TensorFlow's"
-            yield f"| `{name}` | {threads} | {row['median_ms']:.2f} ms | {row['p90_ms']:.2f} ms |"
+            yield f"| `{name}` | {threads} | {row['median_ms']:.3g} ms | {row['p90_ms']:.3g} ms |"
 
 
 def _operators(files, names):

@@ -76,14 +76,13 @@ def _device_names(devices, gpus):
     cpus = 1 + max((index for kind, index in pairs if kind == "CPU"), default=-1)
     if cpus:
         _ensure_virtual_cpus(cpus)
-    existing = {name.split(":", 1)[1] for name, _ in tf.config.list_logical_devices()}
+    existing = {device.name.split("device:")[1] for device in tf.config.list_logical_devices()}
     names = [f"{kind}:{index}" for kind, index in pairs]
-    missing = [name for name in names if f"device:{name}" not in existing]
+    missing = [name for name in names if name not in existing]
     if missing:
         raise ValueError(
             f"`devices` must name devices of this machine. Received: {devices!r}; there is no "
-            f"{', '.join(missing)} among "
-            f"{', '.join(sorted(name.removeprefix('device:') for name in existing))}."
+            f"{', '.join(missing)} among {', '.join(sorted(existing))}."
         )
     return [f"/device:{name}" for name in names]
 

@@ -51,6 +51,7 @@ def test_public_names():
         "benchmark",
         "describe",
         "load",
+        "load_keras",
         "saved_model",
         "tflite",
         "verify",

@@ -65,6 +65,29 @@ def test_run_folder_is_its_keras_model(exported, tmp_path):
     assert kv.export.load(tmp_path).path == tmp_path / "model.tflite"
 
 
+def test_keras_model_of_a_run(exported, tiny):
+    for path in (exported("keras"), exported("keras").parent):
+        model = kv.export.load_keras(path)
+        assert isinstance(model, keras.Model)
+        for ours, theirs in zip(model.get_weights(), tiny.get_weights(), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(ValueError, match="`.keras` file or a run folder with one in it"):
+        kv.export.load_keras(exported("float32"))
+
+
+def test_layers_of_kvision_are_known(tmp_path):
+    kv.models.LeNet5(variant="1998").save(tmp_path / "model.keras")
+    code = f"import kvision as kv; kv.export.load({str(tmp_path)!r})"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+
+
 def test_opening_a_tflite_file_imports_no_tensorflow(exported):
     code = f"""
         import sys

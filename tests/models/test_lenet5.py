@@ -13,7 +13,7 @@ def count(model, name):
 
 def test_parameters_of_each_layer():
     model = kv.models.LeNet5()
-    layers = ["C1", "S2", "C3", "S4", "C5", "F6", "output"]
+    layers = ["C1", "S2", "C3", "S4", "C5", "F6", "predictions"]
     assert [count(model, name) for name in layers] == [156, 12, 1516, 32, 48120, 10164, 0]
     assert sum(int(np.prod(w.shape)) for w in model.non_trainable_weights) == 840
 
@@ -68,7 +68,7 @@ def test_codes_are_legible_bitmaps_far_apart():
 
 def test_perfect_f6_gives_the_digit_whose_bitmap_it_is():
     model = kv.models.LeNet5()
-    scores = np.asarray(model.get_layer("output")(lenet5.digit_codes().astype("float32")))
+    scores = np.asarray(model.get_layer("predictions")(lenet5.digit_codes().astype("float32")))
     np.testing.assert_allclose(np.diag(scores), 0.0, atol=1e-3)
     assert scores.argmax(axis=1).tolist() == list(range(10))
 
@@ -81,7 +81,7 @@ def test_modern_variant():
 
 def test_other_class_counts_have_distinct_codes():
     model = kv.models.LeNet5(classes=26)
-    codes = np.asarray(model.get_layer("output").centres)
+    codes = np.asarray(model.get_layer("predictions").centres)
     assert len({tuple(code) for code in codes}) == 26
 
 

@@ -145,10 +145,10 @@ def _published(x, include_top, classes, classifier_activation):
         return x
     x = layers.GlobalAveragePooling2D(name="positions")(x)
     x = layers.Dense(84, activation=scaled_tanh, kernel_initializer=uniform(120), name="F6")(x)
-    x = RadialBasis(class_codes(classes), dtype="float32", name="output")(x)
+    x = RadialBasis(class_codes(classes), dtype="float32", name="predictions")(x)
     if classifier_activation is None:
         return x
-    return layers.Activation(classifier_activation, dtype="float32", name="predictions")(x)
+    return layers.Activation(classifier_activation, dtype="float32", name="probabilities")(x)
 
 
 def _modern(x, include_top, classes, classifier_activation):

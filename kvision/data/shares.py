@@ -1,0 +1,31 @@
+"""Which part of a source is for what."""
+
+
+def three_splits(info):
+    """Splits to train, validate and test on; what a source lacks is cut from its training images.
+
+    Args:
+        info: what `kv.data.load(source, with_info=True)` tells of the source.
+
+    Returns:
+        A dict of `train`, `validation` and `test` to strings that `load` takes as a split. A source
+        with a validation split alone is tested on it.
+
+    Raises:
+        ValueError: where the source has no split `train`.
+
+    Example:
+
+    >>> import kvision as kv
+    >>> three_splits(kv.data.load("digits", with_info=True)[1])
+    {'train': 'train[:90%]', 'validation': 'train[90%:]', 'test': 'test'}
+    """
+    available = list(info.splits)
+    if "train" not in available:
+        raise ValueError(f"The source must have a split 'train'. Received one with: {available}")
+    if "validation" in available:
+        test = "test" if "test" in available else "validation"
+        return {"train": "train", "validation": "validation", "test": test}
+    if "test" in available:
+        return {"train": "train[:90%]", "validation": "train[90%:]", "test": "test"}
+    return {"train": "train[:80%]", "validation": "train[80%:90%]", "test": "train[90%:]"}
