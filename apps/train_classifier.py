@@ -44,7 +44,7 @@ add("--epochs", type=int, default=20)
 add("--head-epochs", type=int, default=3, help="first the classifier alone, if fine-tuning")
 add("--batch-size", type=int, default=32)
 add("--learning-rate", type=float, default=2e-3, help="at the start; it falls to 0 (default 2e-3)")
-add("--no-augment", action="store_true", help="show the training pictures as they are")
+add("--augment", default="photo", choices=("photo", "mirror", "none"), help="vary the pictures")
 add("--balance", action="store_true", help="weigh rare classes up")
 add("--patience", type=int, help="stop after so many epochs without improvement")
 add("--devices", type=int, help="replicas; by default all GPUs, else the CPU")
@@ -67,17 +67,28 @@ shape = (args.size, args.size, args.channels)
 common = {"image_size": shape, "batch_size": args.batch_size, "resize": args.resize}
 first_epoch = kv.training.completed_epochs(args.run)
 train_set = kv.data.load(args.data, splits["train"])
-varied = {"augment": not args.no_augment, "seed": args.seed, "first_epoch": first_epoch}
+mirror = [keras.layers.RandomFlip("horizontal")]
+augment = {"photo": True, "mirror": mirror, "none": None}[args.augment]
+varied = {"augment": augment, "seed": args.seed, "first_epoch": first_epoch}
 train = kv.data.batches(train_set, **common, training=True, **varied)
 validation = kv.data.batches(kv.data.load(args.data, splits["validation"]), **common)
-counts = list(info.splits["train"].class_counts.values())
-class_weight = {i: sum(counts) / (len(counts) * max(n, 1)) for i, n in enumerate(counts)}
+extra = {}
+if args.balance:
+    counts = (info.splits["train"].class_counts or {}).values()
+    if not counts:
+        parser.error(
+            "--balance needs a folder, an .npz file or 'digits', whose classes are counted"
+        )
+    extra["class_weight"] = {
+        i: sum(counts) / (len(counts) * max(n, 1)) for i, n in enumerate(counts)
+    }
 
 # Model
+finished = kv.training.is_finished(args.run)  # then a file is missing at most: export again
 with strategy.scope():
     model = kv.build_model(
         args.model,
-        weights=args.weights,
+        weights=args.run if finished else args.weights,
         input_shape=shape,
         classes=len(info.class_names),
         **dict(args.option),
@@ -93,8 +104,7 @@ def compile_and_fit(learning_rate, epochs, **fit_arguments):
             metrics=["accuracy"],
             jit_compile=args.jit_compile,
         )
-    weights = {"class_weight": class_weight} if args.balance else {}
-    model.fit(train, validation_data=validation, epochs=epochs, **weights, **fit_arguments)
+    model.fit(train, validation_data=validation, epochs=epochs, **extra, **fit_arguments)
 
 
 # Training: fine-tuning begins with the classifier alone, then goes on with everything, more slowly.
@@ -104,10 +114,10 @@ if args.weights and head.trainable_weights and not first_epoch:
         layer.trainable = layer is head
     compile_and_fit(args.learning_rate, args.head_epochs)
     model.trainable = True
-rate = args.learning_rate / 10 if args.weights else args.learning_rate
-compile_and_fit(
-    rate, args.epochs, callbacks=kv.training.callbacks(args.run, patience=args.patience)
-)
+if not finished:
+    rate = args.learning_rate / 10 if args.weights else args.learning_rate
+    callbacks = kv.training.callbacks(args.run, patience=args.patience)
+    compile_and_fit(rate, args.epochs, callbacks=callbacks)
 
 # Proof
 card = kv.runs.release(

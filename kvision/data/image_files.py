@@ -44,19 +44,18 @@ def check_files(paths):
     Returns:
         A list of `ImageFile`, one for each path.
     """
-    with ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1))) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1))) as pool:
+        # Pillow warns of damaged metadata and of many pixels; _MAX_PIXELS judges the latter.
+        warnings.simplefilter("ignore")
         verdicts = list(pool.map(_read_header, paths))
         for decoder in (JPEG, PNG):
-            chosen = [
-                i for i, verdict in enumerate(verdicts) if verdict == _healthy(verdict, decoder)
-            ]
+            chosen = _waiting(verdicts, decoder)
             for i in _undecodable([paths[i] for i in chosen], decoder, chosen):
                 # Pillow gives the reason, or reads what TensorFlow's decoder refused.
                 verdicts[i] = ImageFile(PILLOW)
-        chosen = [i for i, v in enumerate(verdicts) if v.decoder == PILLOW and v.reason is None]
-        for i, reason in zip(
-            chosen, pool.map(_pillow_error, [paths[i] for i in chosen]), strict=True
-        ):
+        chosen = _waiting(verdicts, PILLOW)
+        reasons = pool.map(_pillow_error, [paths[i] for i in chosen])
+        for i, reason in zip(chosen, reasons, strict=True):
             verdicts[i] = ImageFile(PILLOW, reason=reason)
     return verdicts
 
@@ -138,10 +137,7 @@ def _formats():
 def _open(path):
     from PIL import Image
 
-    with warnings.catch_warnings():
-        # Size is judged by _MAX_PIXELS; damaged metadata is no reason to refuse good pixels.
-        warnings.simplefilter("ignore")
-        return Image.open(path, formats=_formats())
+    return Image.open(path, formats=_formats())
 
 
 def _read_header(path):
@@ -216,5 +212,6 @@ def _explain(error):
     return text[:200] or type(error).__name__
 
 
-def _healthy(verdict, decoder):
-    return dataclasses.replace(verdict, decoder=decoder, reason=None)
+def _waiting(verdicts, decoder):
+    """The numbers of the files that `decoder` is to read."""
+    return [i for i, v in enumerate(verdicts) if v.decoder == decoder and v.reason is None]

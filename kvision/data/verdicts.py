@@ -65,7 +65,7 @@ def _file(root):
 def _read(root):
     try:
         content = json.loads(_file(root).read_text("utf-8"))
-        return content["files"] if content["version"] == _VERSION else {}
+        return dict(content["files"]) if content["version"] == _VERSION else {}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 

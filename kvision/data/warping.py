@@ -1,8 +1,9 @@
-"""Keras's flips, shifts, zooms and rotations as one step that resamples the picture once.
+"""Keras's flips, shifts, zooms, shears and rotations as one step that resamples once.
 
 Each of Keras's layers interpolates anew, which blurs, and costs more than decoding a JPEG. Here
-the layers' matrices are multiplied first. Where nothing rotates, the warp is a crop (of whole
-pixels) and a resize, which is five times faster than the general one.
+the layers' matrices are multiplied first. Where nothing turns, the warp is a crop (of whole
+pixels) and a resize, which is several times faster than the general one. Boxes follow the matrix,
+also for RandomShear, whose own boxes are off by several pixels in Keras 3.15.
 """
 
 import keras
@@ -12,19 +13,23 @@ import tensorflow as tf
 LAYERS = (
     keras.layers.RandomFlip,
     keras.layers.RandomRotation,
+    keras.layers.RandomShear,
     keras.layers.RandomTranslation,
     keras.layers.RandomZoom,
 )
+_TURNING = (keras.layers.RandomRotation, keras.layers.RandomShear)
 # Below this many pixels a side, whole-pixel crops would be coarse and the general warp is cheap.
 _CROP_FROM = 64
 _IDENTITY = np.eye(3)
+# The corners (x, y) of a box (ymin, xmin, ymax, xmax), one after the other.
+_CORNERS = ((1, 0), (3, 0), (3, 2), (1, 2))
 
 
 class Warp:
     """One affine resampling that does what a run of consecutive layers of `LAYERS` does.
 
     Differs from calling the layers in turn: pixels are interpolated once, pixels that one layer
-    moves out and the next moves in again are not lost, and without rotation the corners of the
+    moves out and the next moves in again are not lost, and where nothing turns the corners of the
     window are rounded to whole pixels.
     """
 
@@ -36,10 +41,10 @@ class Warp:
         self.fill_mode = fills[0].fill_mode if fills else "nearest"
         self.fill_value = fills[0].fill_value if fills else 0.0
         self.interpolation = fills[0].interpolation if fills else "nearest"
-        rotates = any(isinstance(layer, keras.layers.RandomRotation) for layer in layers)
+        turns = any(isinstance(layer, _TURNING) for layer in layers)
         self.resizes = bool(fills)
         self.crops = not fills or (
-            not rotates and self.fill_mode != "constant" and min(size) >= _CROP_FROM
+            not turns and self.fill_mode != "constant" and min(size) >= _CROP_FROM
         )
         parts = [_linear_form(layer, *size) for layer in layers]
         self._low, self._high, self._basis, self._kind = (
@@ -57,13 +62,15 @@ class Warp:
             float32 tensor: windows (count, 4) of y0, x0, y1, x1 if the warp is a crop, matrices
             (count, 3, 3) from output to input pixel indices (x, y, 1) otherwise.
         """
-        draws = tf.random.stateless_uniform((count, *self._low.shape), seed)
-        values = self._low + draws * (self._high - self._low)
+        draws = tf.random.stateless_uniform((count, len(self._low), 3), seed)
+        values = self._low + draws[..., :2] * (self._high - self._low)
         kind, first = self._kind[:, None], values[..., :1]
-        # A flip draws yes or no, a rotation an angle, a zoom of one factor uses it twice.
+        # A flip draws yes or no, a rotation an angle; a zoom of one factor uses it twice, and a
+        # shear draws one sign for both directions.
         values = tf.where(kind == _FLIP, tf.cast(values > 0.5, tf.float32), values)
         values = tf.where(kind == _TURN, tf.concat([tf.cos(first), tf.sin(first)], -1), values)
         values = tf.where(kind == _SAME, tf.concat([first, first], -1), values)
+        values = tf.where((kind == _SHEAR) & (draws[..., 2:] > 0.5), -values, values)
         values = tf.pad(values, ((0, 0), (0, 0), (1, 0)), constant_values=1.0)
         matrices = tf.unstack(tf.einsum("nkp,kpij->knij", values, self._basis))
         matrix = matrices[0]
@@ -140,16 +147,32 @@ class Warp:
         return result
 
     def _project_boxes(self, boxes, matrix):
-        """The upright boxes around the moved corners."""
+        """The upright boxes around what is visible of the moved boxes."""
         scale = tf.constant([self.size[1], self.size[0]], tf.float32)
-        corners = tf.gather(boxes, [[1, 0], [3, 0], [3, 2], [1, 2]], axis=-1)
-        # Pixel i covers i - 1/2 .. i + 1/2 of the indices that the matrix speaks of.
-        indices = tf.reshape(corners * scale - 0.5, (-1, 2))
-        indices = tf.pad(indices, ((0, 0), (0, 1)), constant_values=1.0)
-        moved = tf.matmul(indices, tf.linalg.inv(matrix), transpose_b=True)[:, :2]
-        moved = tf.reshape((moved + 0.5) / scale, (-1, 4, 2))
-        low, high = tf.reduce_min(moved, 1), tf.reduce_max(moved, 1)
-        return tf.stack([low[:, 1], low[:, 0], high[:, 1], high[:, 0]], axis=-1)
+
+        def move(points, by):
+            # Pixel i covers i - 1/2 .. i + 1/2 of the indices that the matrix speaks of.
+            indices = tf.pad(points * scale - 0.5, ((0, 0), (0, 0), (0, 1)), constant_values=1.0)
+            return (tf.einsum("nci,ji->ncj", indices, by)[..., :2] + 0.5) / scale
+
+        corners = move(tf.gather(boxes, _CORNERS, axis=-1), tf.linalg.inv(matrix))
+        # What is left of each side inside the frame (Liang and Barsky, 1984) ...
+        along = tf.roll(corners, -1, axis=1) - corners
+        along = tf.where(tf.abs(along) < 1e-6, 1e-6, along)
+        ends = tf.stack([-corners / along, (1.0 - corners) / along])
+        enter = tf.maximum(tf.reduce_max(tf.reduce_min(ends, 0), -1, keepdims=True), 0.0)
+        leave = tf.minimum(tf.reduce_min(tf.reduce_max(ends, 0), -1, keepdims=True), 1.0)
+        points = tf.concat([corners + enter * along, corners + leave * along], axis=1)
+        seen = tf.tile(enter <= leave, (1, 2, 1))
+        # ... and the corners of the frame that the box covers.
+        frame = tf.constant([[[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]])
+        source = move(frame, matrix)
+        covered = (source >= boxes[:, None, 1::-1]) & (source <= boxes[:, None, 3:1:-1])
+        points = tf.concat([points, tf.broadcast_to(frame, tf.shape(corners))], axis=1)
+        seen = tf.concat([seen, tf.reduce_all(covered, axis=-1, keepdims=True)], axis=1)
+        low = tf.reduce_min(tf.where(seen, points, 2.0), 1)
+        high = tf.reduce_max(tf.where(seen, points, -1.0), 1)
+        return tf.concat([low[:, ::-1], high[:, ::-1]], axis=-1)
 
 
 def ordered(boxes):
@@ -170,7 +193,7 @@ def can_join(layers, layer):
     return len(styles) <= 1
 
 
-_PLAIN, _FLIP, _TURN, _SAME = 0, 1, 2, 3
+_PLAIN, _FLIP, _TURN, _SAME, _SHEAR = 0, 1, 2, 3, 4
 
 
 def _linear_form(layer, height, width):
@@ -188,6 +211,11 @@ def _linear_form(layer, height, width):
         basis[1, 1, 2], basis[2, 0, 2] = -height, -width
         low, high = (layer.height_lower, layer.width_lower), (layer.height_upper, layer.width_upper)
         return low, high, basis, _PLAIN
+    if isinstance(layer, keras.layers.RandomShear):
+        basis[0] = _IDENTITY
+        basis[1, 0, 1], basis[2, 1, 0] = 1, 1
+        low, high = zip(layer.x_factor, layer.y_factor, strict=True)
+        return low, high, basis, _SHEAR
     x, y = (width - 1) / 2, (height - 1) / 2
     basis[0] = [[0, 0, x], [0, 0, y], [0, 0, 1]]
     if isinstance(layer, keras.layers.RandomRotation):

@@ -1,5 +1,6 @@
 """`strategy`: on which devices a model trains."""
 
+import functools
 import re
 
 import tensorflow as tf
@@ -54,7 +55,13 @@ def strategy(devices=None):
         if not gpus:
             return tf.distribute.get_strategy()
         devices = len(gpus)
-    return EvenMirroredStrategy(_device_names(devices, len(gpus)))
+    return _mirrored(tuple(_device_names(devices, len(gpus))))
+
+
+@functools.cache
+def _mirrored(names):
+    """One strategy for the same devices: two of them in a process disturb each other's NCCL."""
+    return EvenMirroredStrategy(list(names))
 
 
 def _device_names(devices, gpus):

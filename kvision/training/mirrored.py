@@ -29,9 +29,16 @@ class EvenMirroredStrategy(tf.distribute.MirroredStrategy):
     `k` replicas, samples of the smaller shares weigh `1 / (k * floor(n / k))` instead of `1 / n`.
     A batch size that is a multiple of the replicas, with `drop_remainder=True`, avoids that.
 
+    On CPU devices it sums on one of them, since the collectives that TensorFlow would choose fail
+    once a process has trained two models under two strategies.
+
     Custom loops that call `run` with functions of their own get plain `tf.distribute` behaviour,
     but for the equal shares.
     """
+
+    def __init__(self, devices):
+        on_cpu = any("CPU" in device for device in devices)
+        super().__init__(devices, tf.distribute.ReductionToOneDevice() if on_cpu else None)
 
     def experimental_distribute_dataset(self, dataset, options=None):
         """Distributes batches in equal shares. Arguments as in `tf.distribute.Strategy`."""
@@ -65,11 +72,12 @@ class EvenMirroredStrategy(tf.distribute.MirroredStrategy):
     def reduce(self, reduce_op, value, axis):
         """Reduces `value` across replicas. Arguments as in `tf.distribute.Strategy`.
 
-        Keras takes the mean of a first batch to learn its shapes. Shares of different sizes have
-        no mean, so the first replica's share stands for them.
+        Keras takes the mean of a first batch to learn its shapes. Shares of different sizes, and
+        what is no number, have no mean: the first replica's share stands for them.
         """
-        if axis is None and _shapes_differ(self.experimental_local_results(value)):
-            return self.experimental_local_results(value)[0]
+        shares = self.experimental_local_results(value)
+        if axis is None and not _can_be_summed(shares):
+            return shares[0]
         return super().reduce(reduce_op, value, axis)
 
 
@@ -88,10 +96,13 @@ def _joined(parts, few):
     return tf.concat([part[: tf.where(few, tf.shape(part)[0], 0)] for part in parts], 0)
 
 
-def _shapes_differ(shares):
+def _can_be_summed(shares):
     first, *others = [tf.nest.flatten(share) for share in shares]
-    return any(
-        tf.is_tensor(mine) and tf.is_tensor(theirs) and mine.shape != theirs.shape
+    if any(tf.is_tensor(part) and part.dtype in (tf.bool, tf.string) for part in first):
+        return False
+    return all(
+        mine.shape == theirs.shape
         for other in others
         for mine, theirs in zip(first, other, strict=True)
+        if tf.is_tensor(mine) and tf.is_tensor(theirs)
     )

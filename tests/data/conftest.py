@@ -11,6 +11,11 @@ def cache_home(tmp_path_factory, monkeypatch):
     return home
 
 
+@pytest.fixture(autouse=True)
+def _clean_keras():
+    """Nothing to clear: these tests build no models, and clearing takes longer than they do."""
+
+
 @pytest.fixture
 def save_image():
     """Writes a smooth picture, or given pixels, so that JPEG keeps it nearly as it is."""
