@@ -2,7 +2,7 @@
 
 Command:       python apps/train_classifier.py photos/ --size 96 --run saved_models/photos
 Fine-tuning:   add --weights imagenet (downloads once) or --weights saved_models/another-run
-Several hosts: start it on each with TF_CONFIG set; the run folder must be shared
+Several hosts: start it on each with TF_CONFIG set, in a folder they share; then once without
 
 The data is a folder of class folders (with or without train, validation and test inside), an .npz
 file, a TFDS name or 'digits'. A killed run goes on when the same command is started again.
@@ -72,38 +72,21 @@ augment = {"photo": True, "mirror": mirror, "none": None}[args.augment]
 varied = {"augment": augment, "seed": args.seed, "first_epoch": first_epoch}
 train = kv.data.batches(train_set, **common, training=True, **varied)
 validation = kv.data.batches(kv.data.load(args.data, splits["validation"]), **common)
-extra = {}
-if args.balance:
-    counts = (info.splits["train"].class_counts or {}).values()
-    if not counts:
-        parser.error(
-            "--balance needs a folder, an .npz file or 'digits', whose classes are counted"
-        )
-    extra["class_weight"] = {
-        i: sum(counts) / (len(counts) * max(n, 1)) for i, n in enumerate(counts)
-    }
+extra = {"class_weight": kv.data.balanced_class_weight(info)} if args.balance else {}
 
 # Model
 finished = kv.training.is_finished(args.run)  # then a file is missing at most: export again
 with strategy.scope():
-    model = kv.build_model(
-        args.model,
-        weights=args.run if finished else args.weights,
-        input_shape=shape,
-        classes=len(info.class_names),
-        **dict(args.option),
-    )
+    options = {"input_shape": shape, "classes": len(info.class_names), **dict(args.option)}
+    weights = args.run if finished else args.weights
+    model = kv.build_model(args.model, weights=weights, **options)
 
 
 def compile_and_fit(learning_rate, epochs, **fit_arguments):
     with strategy.scope():
         decay = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(train))
-        model.compile(
-            keras.optimizers.Adam(decay),
-            loss="sparse_categorical_crossentropy",
-            metrics=["accuracy"],
-            jit_compile=args.jit_compile,
-        )
+        losses = {"loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"]}
+        model.compile(keras.optimizers.Adam(decay), **losses, jit_compile=args.jit_compile)
     model.fit(train, validation_data=validation, epochs=epochs, **extra, **fit_arguments)
 
 
@@ -118,6 +101,9 @@ if not finished:
     rate = args.learning_rate / 10 if args.weights else args.learning_rate
     callbacks = kv.training.callbacks(args.run, patience=args.patience)
     compile_and_fit(rate, args.epochs, callbacks=callbacks)
+
+if "TF_CONFIG" in os.environ:
+    sys.exit("Trained. Start the command once more on one host, without TF_CONFIG, to export it.")
 
 # Proof
 card = kv.runs.release(

@@ -3,10 +3,11 @@
 from kvision.data.augmentation import default_augmentation
 from kvision.data.loading import load
 from kvision.data.pipeline import batches
-from kvision.data.shares import three_splits
+from kvision.data.shares import balanced_class_weight, three_splits
 from kvision.data.single import read_image, relabel, resize_image
 
 __all__ = [
+    "balanced_class_weight",
     "batches",
     "default_augmentation",
     "load",

@@ -17,7 +17,6 @@ _MOVING = (
 )
 _COLOURING = (
     "AutoContrast",
-    "CLAHE",
     "Equalization",
     "RandomBrightness",
     "RandomColorDegeneration",

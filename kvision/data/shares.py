@@ -29,3 +29,32 @@ def three_splits(info):
     if "test" in available:
         return {"train": "train[:90%]", "validation": "train[90%:]", "test": "test"}
     return {"train": "train[:80%]", "validation": "train[80%:90%]", "test": "train[90%:]"}
+
+
+def balanced_class_weight(info):
+    """Weights for `fit(class_weight=...)` under which each class counts alike, however rare.
+
+    Args:
+        info: what `kv.data.load(source, with_info=True)` tells of the source.
+
+    Returns:
+        A dict of label to weight: examples / (classes * examples of the class).
+
+    Raises:
+        ValueError: where the examples of each class were not counted, as in TFDS.
+
+    Example:
+
+    >>> import kvision as kv
+    >>> weights = balanced_class_weight(kv.data.load("digits", with_info=True)[1])
+    >>> round(weights[8], 2)  # the rarest digit
+    1.03
+    """
+    counts = info.splits["train"].class_counts
+    if not counts:
+        raise ValueError(
+            "Classes can be balanced where their examples were counted: in a folder, an .npz file "
+            f"or 'digits'. Received: {info.name}. Pass weights of your own to `fit`."
+        )
+    counts = list(counts.values())
+    return {i: sum(counts) / (len(counts) * max(n, 1)) for i, n in enumerate(counts)}

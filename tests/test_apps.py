@@ -1,0 +1,113 @@
+"""The scripts that people run and copy, as they run them."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+APPS = Path(__file__).resolve().parents[1] / "apps"
+
+
+def start(script, *arguments, folder):
+    command = [sys.executable, APPS / script, *map(str, arguments)]
+    environment = {key: value for key, value in os.environ.items() if key != "TF_CONFIG"}
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def run(script, *arguments, folder):
+    process = start(script, *arguments, folder=folder)
+    output, _ = process.communicate(timeout=600)
+    return process.returncode, output
+
+
+def photos(folder, classes, count=20):
+    """Noise around a colour: a class can be told in one epoch."""
+    random = np.random.default_rng(0)
+    for index, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            pixels = random.integers(0, 60, (40, 50, 3)) + 190 * (np.arange(3) == index % 3)
+            Image.fromarray(pixels.clip(0, 255).astype("uint8")).save(
+                folder / name / f"{number}.png"
+            )
+
+
+def test_train_classifier_resumes_and_leaves_a_run(tmp_path):
+    photos(tmp_path / "photos", ["green", "blue"])
+    arguments = ["photos", "--model", "LeNet5", "--option", "variant=modern", "--size", "32"]
+    arguments += ["--epochs", "30", "--batch-size", "4", "--run", "run", "--balance"]
+    killed = start("train_classifier.py", *arguments, folder=tmp_path)
+    deadline = time.monotonic() + 300
+    while not (tmp_path / "run" / "history.csv").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert killed.returncode == -signal.SIGKILL, "the run was over before it could be killed"
+    done = len(list(csv.DictReader((tmp_path / "run" / "history.csv").read_text().splitlines())))
+    assert 0 < done < 30
+
+    code, output = run("train_classifier.py", *arguments, folder=tmp_path)
+    assert code == 0, output
+    assert f"Epoch {done}/30" not in output, "it began anew"
+    rows = list(csv.DictReader((tmp_path / "run" / "history.csv").read_text().splitlines()))
+    assert [int(row["epoch"]) for row in rows] == list(range(30))
+    card = json.loads((tmp_path / "run" / "card.json").read_text())
+    assert card["passed"]
+    assert card["classes"] == ["blue", "green"]
+    assert card["command"].startswith("python ")
+    assert {path.name for path in (tmp_path / "run" / "figures").iterdir()} == {
+        "confusion_matrix.png",
+        "learning_curves.png",
+        "predictions.png",
+    }
+
+
+def test_train_classifier_fine_tunes_other_classes(tmp_path, digits_run):
+    photos(tmp_path / "photos", ["black", "red", "sky"])
+    arguments = ["photos", "--model", "LeNet5", "--option", "variant=modern", "--size", "32"]
+    arguments += ["--channels", "1", "--weights", digits_run, "--epochs", "1", "--head-epochs", "1"]
+    code, output = run("train_classifier.py", *arguments, "--run", "run", folder=tmp_path)
+    assert (tmp_path / "run" / "card.json").exists(), output
+    assert output.count("Epoch 1/1") == 2, "the classifier alone, then everything"
+    assert json.loads((tmp_path / "run" / "card.json").read_text())["classes"] == [
+        "black",
+        "red",
+        "sky",
+    ]
+    # Again: the training is over, so only the export is made anew.
+    again, output = run("train_classifier.py", *arguments, "--run", "run", folder=tmp_path)
+    assert again == code
+    assert "Epoch" not in output
+
+
+def test_train_classifier_explains_itself(tmp_path):
+    code, output = run("train_classifier.py", "--help", folder=tmp_path)
+    assert code == 0
+    assert "--weights" in output
+    code, output = run("train_classifier.py", "nowhere/", folder=tmp_path)
+    assert code != 0
+    assert "nowhere" in output
+
+
+@pytest.mark.slow
+def test_quickstart(tmp_path):
+    code, output = run("quickstart.py", folder=tmp_path)
+    assert code == 0, output
+    card = json.loads((tmp_path / "saved_models" / "quickstart" / "card.json").read_text())
+    assert card["metrics"]["accuracy"] >= 0.98
+    assert card["files"]["model_int8.tflite"]["check"]["metric_drop"] <= 0.5

@@ -1,0 +1,442 @@
+"""What the callbacks of a run write, say and remember."""
+
+import csv
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import kvision as kv
+from kvision.training.best import BestEpoch
+
+
+def make_model(units=4, **compile_options):
+    model = keras.Sequential(
+        [
+            keras.Input((5,)),
+            keras.layers.Dense(units, activation="relu"),
+            keras.layers.Dense(3, activation="softmax"),
+        ]
+    )
+    options = {"optimizer": keras.optimizers.Adam(0.01), "metrics": ["accuracy"]}
+    model.compile(loss="sparse_categorical_crossentropy", **{**options, **compile_options})
+    return model
+
+
+@pytest.fixture
+def data():
+    generator = np.random.default_rng(0)
+    return generator.normal(size=(12, 5)).astype("float32"), generator.integers(0, 3, 12)
+
+
+def rows_of(run_dir):
+    with open(run_dir / "history.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def fit(model, data, run_dir, epochs=3, before=(), **options):
+    callbacks = [*before, *kv.training.callbacks(run_dir, **options)]
+    options = {"validation_data": data, "epochs": epochs, "batch_size": 4, "verbose": 0}
+    return model.fit(*data, callbacks=callbacks, **options).history
+
+
+class Scripted(keras.callbacks.Callback):
+    """Reports the losses of a script instead of the true ones."""
+
+    def __init__(self, **script):
+        super().__init__()
+        self.script = script
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs.update({name: values[epoch] for name, values in self.script.items()})
+
+
+class Stop(keras.callbacks.Callback):
+    """Breaks off a training in an epoch, as an interrupt does."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+def interrupted(model, data, run_dir, stop, before=(), **options):
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, data, run_dir, epochs=stop + 1, before=[*before, Stop(stop)], **options)
+
+
+def test_a_run_leaves_model_and_history(tmp_path, data):
+    assert kv.training.completed_epochs(tmp_path / "run") == 0
+    assert not kv.training.is_finished(tmp_path / "run")
+    history = fit(make_model(), data, tmp_path / "run")
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+        "history.csv",
+        "model.keras",
+    ]
+    rows = rows_of(tmp_path / "run")
+    assert [row["epoch"] for row in rows] == ["0", "1", "2"]
+    for name, values in history.items():
+        assert [float(row[name]) for row in rows] == values
+    assert kv.training.completed_epochs(tmp_path / "run") == 3
+    assert kv.training.is_finished(tmp_path / "run")
+
+
+def test_model_is_the_best_epoch(tmp_path, data):
+    weights = []
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: weights.append(watch.model.get_weights())
+    )
+    script = Scripted(val_loss=[3.0, 1.0, 2.0])
+    model = make_model()
+    fit(model, data, tmp_path, before=[watch, script])
+    best = keras.models.load_model(tmp_path / "model.keras").get_weights()
+    for saved, expected in zip(best, weights[1], strict=True):
+        np.testing.assert_array_equal(saved, expected)
+    for last, expected in zip(model.get_weights(), weights[2], strict=True):
+        np.testing.assert_array_equal(last, expected)
+
+
+def test_early_stopping_restores_the_best_epoch(tmp_path, data):
+    script = Scripted(val_accuracy=[0.5, 0.8, 0.7, 0.8, 0.9])
+    model = make_model()
+    history = fit(
+        model, data, tmp_path, epochs=5, before=[script], monitor="val_accuracy", patience=2
+    )
+    assert len(history["loss"]) == 4
+    best = keras.models.load_model(tmp_path / "model.keras").get_weights()
+    for mine, saved in zip(model.get_weights(), best, strict=True):
+        np.testing.assert_array_equal(mine, saved)
+    assert kv.training.is_finished(tmp_path)
+
+
+def test_without_validation_the_loss_is_followed(tmp_path, data, recwarn):
+    make_model().fit(*data, callbacks=kv.training.callbacks(tmp_path), epochs=2, verbose=0)
+    assert (tmp_path / "model.keras").exists()
+    assert not recwarn.list
+
+
+def test_validation_every_other_epoch(tmp_path, data, recwarn):
+    callbacks = kv.training.callbacks(tmp_path, patience=1)
+    model = make_model()
+    options = {"epochs": 4, "validation_freq": 2, "verbose": 0, "validation_data": data}
+    model.fit(*data, callbacks=callbacks, **options)
+    best = callbacks[1]
+    assert best.monitor == "val_loss"
+    assert best.best_epoch in (1, 3)
+    rows = rows_of(tmp_path)
+    assert [bool(row["val_loss"]) for row in rows] == [False, True, False, True]
+    assert not recwarn.list
+
+
+def test_monitor_that_fit_does_not_report(tmp_path, data):
+    with pytest.raises(ValueError, match="`monitor` must be a quantity that `fit` reports"):
+        fit(make_model(), data, tmp_path, monitor="val_iou")
+
+
+def test_validation_that_never_came(tmp_path, data):
+    callbacks = kv.training.callbacks(tmp_path, monitor="val_accuracy")
+    with pytest.warns(UserWarning, match="model.keras was not written, because 'val_accuracy'"):
+        make_model().fit(*data, callbacks=callbacks, verbose=0)
+
+
+def test_resume_goes_on_as_if_nothing_had_happened(tmp_path, data):
+    keras.utils.set_random_seed(1)
+    whole = make_model()
+    start = whole.get_weights()
+    options = {"monitor": "val_accuracy", "patience": 9}
+    script = Scripted(val_accuracy=[0.2, 0.9, 0.3, 0.4, 0.5])
+    full = {"epochs": 5, "before": [script], **options}
+    whole.fit(*data, shuffle=False, verbose=0)
+    whole.set_weights(start)
+
+    def fit_unshuffled(model, run_dir, stop=None):
+        callbacks = [script, *kv.training.callbacks(run_dir, **options)]
+        if stop:
+            callbacks.insert(0, Stop(stop))
+        model.fit(
+            *data,
+            validation_data=data,
+            epochs=full["epochs"],
+            batch_size=4,
+            shuffle=False,
+            verbose=0,
+            callbacks=callbacks,
+        )
+        return callbacks[2]
+
+    undisturbed = make_model()
+    undisturbed.set_weights(start)
+    fit_unshuffled(undisturbed, tmp_path / "whole")
+    first = make_model()
+    first.set_weights(start)
+    with pytest.raises(KeyboardInterrupt):
+        fit_unshuffled(first, tmp_path / "parts", stop=3)
+    assert kv.training.completed_epochs(tmp_path / "parts") == 3
+    assert not kv.training.is_finished(tmp_path / "parts")
+    second = make_model()
+    best = fit_unshuffled(second, tmp_path / "parts")
+    assert (best.best_epoch, best.wait) == (1, 3)
+    for mine, expected in zip(second.get_weights(), undisturbed.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, expected)
+    parts, whole = tmp_path / "parts" / "history.csv", tmp_path / "whole" / "history.csv"
+    assert parts.read_text() == whole.read_text()
+    assert sorted(path.name for path in (tmp_path / "parts").iterdir()) == [
+        "history.csv",
+        "model.keras",
+    ]
+
+
+def test_a_resumed_run_keeps_a_better_model(tmp_path, data):
+    interrupted(make_model(), data, tmp_path, 2, before=[Scripted(val_loss=[1.0, 0.5, 9, 9])])
+    before = (tmp_path / "model.keras").read_bytes()
+    fit(make_model(), data, tmp_path, epochs=4, before=[Scripted(val_loss=[9, 9, 0.7, 0.6])])
+    assert (tmp_path / "model.keras").read_bytes() == before
+    assert len(rows_of(tmp_path)) == 4
+
+
+def test_patience_is_counted_across_a_resume(tmp_path, data):
+    script = Scripted(val_loss=[1.0, 2.0, 2.0, 2.0, 2.0, 2.0])
+    interrupted(make_model(), data, tmp_path, 2, before=[script], patience=3)
+    history = fit(make_model(), data, tmp_path, epochs=6, before=[script], patience=3)
+    assert len(history["loss"]) == 2
+    assert len(rows_of(tmp_path)) == 4
+
+
+@pytest.mark.parametrize("moment", ["before the name", "after the name", "before the history"])
+def test_killed_while_saving(tmp_path, data, monkeypatch, moment):
+    """Whatever was written when the process died, the next one has each epoch once."""
+    from kvision.training import run_folder
+
+    calls = {"before the name": "commit_backup", "after the name": "publish"}
+    name = calls.get(moment, "publish")
+    real = getattr(run_folder, name)
+
+    def dies(*arguments):
+        if len(arguments[-1] if name == "publish" else arguments[1]["rows"]) < 2:
+            return real(*arguments)
+        if moment == "before the history":
+            (arguments[1] / "model.keras").unlink(missing_ok=True)
+        raise KeyboardInterrupt
+
+    script = Scripted(val_loss=[3.0, 2.0, 1.0])
+    monkeypatch.setattr(run_folder, name, dies)
+    with pytest.raises(KeyboardInterrupt):
+        fit(make_model(), data, tmp_path, before=[script])
+    monkeypatch.setattr(run_folder, name, real)
+    done = 1 if moment == "before the name" else 2
+    assert kv.training.completed_epochs(tmp_path) == done
+    assert not kv.training.is_finished(tmp_path)
+    fit(make_model(), data, tmp_path, before=[script])
+    assert [row["epoch"] for row in rows_of(tmp_path)] == ["0", "1", "2"]
+
+
+def test_the_best_model_of_a_backup_is_not_lost(tmp_path, data, monkeypatch):
+    from kvision.training import run_folder
+
+    real = run_folder.publish
+    script = Scripted(val_loss=[3.0, 1.0, 2.0])
+
+    def dies(run_dir, backup, rows):
+        if len(rows) == 2:
+            raise KeyboardInterrupt
+        real(run_dir, backup, rows)
+
+    monkeypatch.setattr(run_folder, "publish", dies)
+    model = make_model()
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, data, tmp_path, before=[script])
+    monkeypatch.setattr(run_folder, "publish", real)
+    best = model.get_weights()
+    fit(make_model(), data, tmp_path, before=[script])
+    saved = keras.models.load_model(tmp_path / "model.keras").get_weights()
+    for mine, expected in zip(saved, best, strict=True):
+        np.testing.assert_array_equal(mine, expected)
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path, data):
+    fit(make_model(), data, tmp_path, epochs=2)
+    with pytest.raises(ValueError, match="`run_dir` holds a finished run of 2 epochs"):
+        kv.training.callbacks(tmp_path)
+    fit(make_model(), data, tmp_path, epochs=1, resume=False)
+    assert len(rows_of(tmp_path)) == 1
+
+
+def test_a_list_of_callbacks_serves_one_fit(tmp_path, data):
+    callbacks = kv.training.callbacks(tmp_path)
+    model = make_model()
+    model.fit(*data, callbacks=callbacks, verbose=0)
+    with pytest.raises(ValueError, match="holds a finished run of 1 epochs"):
+        model.fit(*data, callbacks=callbacks, verbose=0)
+
+
+def test_resume_false_forgets_an_interrupted_run(tmp_path, data):
+    interrupted(make_model(), data, tmp_path, 2)
+    history = fit(make_model(units=7), data, tmp_path, epochs=1, resume=False)
+    assert len(history["loss"]) == 1
+    assert len(rows_of(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda: make_model(units=5),
+        lambda: make_model(optimizer="sgd"),
+        lambda: keras.Sequential([keras.Input((5,)), keras.layers.Dense(3)]),
+    ],
+)
+def test_the_run_of_another_model(tmp_path, data, other):
+    interrupted(make_model(), data, tmp_path, 1)
+    model = other()
+    if not model.compiled:
+        model.compile("adam", "sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match="was made by another model"):
+        fit(model, data, tmp_path)
+
+
+def test_a_frozen_layer_is_another_training(tmp_path, data):
+    interrupted(make_model(), data, tmp_path, 1)
+    model = make_model()
+    model.layers[0].trainable = False
+    model.compile("adam", "sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match="what is trainable"):
+        fit(model, data, tmp_path)
+
+
+def test_a_second_fit_begins_at_its_own_epoch(tmp_path, data):
+    """Keras alone would begin it where the first one resumed."""
+    interrupted(make_model(), data, tmp_path / "first", 2)
+    model = make_model()
+    fit(model, data, tmp_path / "first")
+    history = fit(model, data, tmp_path / "second", epochs=2)
+    assert len(history["loss"]) == 2
+
+
+def test_a_changed_learning_rate_takes_effect(tmp_path, data):
+    interrupted(make_model(), data, tmp_path / "changed", 1)
+    model = make_model(optimizer=keras.optimizers.Adam(0.001))
+    fit(model, data, tmp_path / "changed")
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.001)
+    halve = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
+    interrupted(make_model(), data, tmp_path / "kept", 2, before=[halve])
+    model = make_model()
+    fit(model, data, tmp_path / "kept")
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.01 / 4)
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.01, 1, 0.5)
+    fit(make_model(optimizer=keras.optimizers.Adam(schedule)), data, tmp_path / "schedule")
+
+
+def test_nan_stops_and_saves_nothing(tmp_path, data, capsys):
+    images, labels = data
+    interrupted(make_model(), data, tmp_path, 2)
+    poisoned = images.copy()
+    poisoned[5] = np.nan
+    model = make_model()
+    history = fit(model, (poisoned, labels), tmp_path, epochs=50)
+    assert len(history["loss"]) == 1
+    text = capsys.readouterr().out
+    assert "Training stopped in epoch 3: the loss is nan" in text
+    assert "a lower learning rate than 0.01" in text
+    assert kv.training.completed_epochs(tmp_path) == 2
+    assert not kv.training.is_finished(tmp_path)
+    assert len(rows_of(tmp_path)) == 2
+    best = keras.models.load_model(tmp_path / "model.keras").get_weights()
+    for mine, saved in zip(model.get_weights(), best, strict=True):
+        assert np.isfinite(mine).all()
+        np.testing.assert_array_equal(mine, saved)
+    fit(make_model(), data, tmp_path, epochs=3)
+    assert kv.training.is_finished(tmp_path)
+
+
+def test_nan_in_the_first_epoch_leaves_no_run(tmp_path, data):
+    images, labels = data
+    fit(make_model(), (images * np.nan, labels), tmp_path)
+    assert kv.training.completed_epochs(tmp_path) == 0
+    assert not (tmp_path / "model.keras").exists()
+    fit(make_model(), data, tmp_path, epochs=1)
+
+
+def test_weights_that_the_last_batch_spoiled(tmp_path, data, capsys):
+    """The loss of an epoch is taken before its last update, so it can look healthy."""
+    images, labels = data
+    model = make_model(optimizer=keras.optimizers.SGD(1e38))
+    callbacks = kv.training.callbacks(tmp_path)
+    model.fit(images * 1e6, labels, batch_size=12, epochs=3, callbacks=callbacks, verbose=0)
+    assert "is no longer finite" in capsys.readouterr().out
+    assert kv.training.completed_epochs(tmp_path) == 0
+
+
+def test_overfitting_is_said_once(tmp_path, data):
+    losses = [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4]
+    script = Scripted(loss=losses, val_loss=[1.0, 0.9, 0.95, 1.0, 1.1, 1.2, 1.3])
+    with pytest.warns(UserWarning, match="Overfitting") as warnings:
+        fit(make_model(), data, tmp_path, epochs=7, before=[script])
+    assert len(warnings) == 1
+    text = str(warnings[0].message)
+    assert "from epoch 2 to epoch 5 the training loss fell from 0.9 to 0.6" in text
+    assert "while the validation loss rose from 0.9 to 1.1" in text
+
+
+@pytest.mark.parametrize(
+    ("losses", "val_losses"),
+    [
+        ([1.0, 0.9, 0.8, 0.7, 0.6], [1.0, 0.9, 0.91, 0.92, 0.93]),
+        ([1.0, 0.9, 1.0, 1.1, 1.2], [1.0, 0.9, 1.1, 1.2, 1.3]),
+        ([1.0, 0.9, 0.8, 0.7, 0.6], [1.0, 0.9, 1.2, 1.2, 0.8]),
+    ],
+)
+def test_no_overfitting(tmp_path, data, recwarn, losses, val_losses):
+    script = Scripted(loss=losses, val_loss=val_losses)
+    fit(make_model(), data, tmp_path, epochs=5, before=[script])
+    assert not recwarn.list
+
+
+def test_overfitting_is_not_said_again_after_a_resume(tmp_path, data, recwarn):
+    script = Scripted(loss=[1.0, 0.8, 0.7, 0.6, 0.5, 0.4], val_loss=[1.0, 2, 2, 2, 2, 2])
+    with pytest.warns(UserWarning, match="Overfitting"):
+        interrupted(make_model(), data, tmp_path, 4, before=[script])
+    fit(make_model(), data, tmp_path, epochs=6, before=[script])
+    assert not recwarn.list
+
+
+def test_tensorboard(tmp_path, data, monkeypatch):
+    pytest.importorskip("tensorboard")
+    fit(make_model(), data, tmp_path / "run", epochs=1, tensorboard=True)
+    assert list((tmp_path / "run" / "tensorboard" / "train").glob("events.*"))
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(ImportError, match="pip install tensorboard"):
+        kv.training.callbacks(tmp_path / "other", tensorboard=True)
+
+
+def test_arguments(tmp_path):
+    with pytest.raises(ValueError, match="`patience` must be None or an integer >= 1"):
+        kv.training.callbacks(tmp_path, patience=0)
+    with pytest.raises(ValueError, match="`mode` must be"):
+        kv.training.callbacks(tmp_path, mode="highest")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="`run_dir` must be a folder"):
+        kv.training.callbacks(tmp_path / "file")
+
+
+def test_another_monitor_starts_a_new_comparison():
+    best = BestEpoch("val_accuracy")
+    best.restore({"monitor": "val_loss", "best": 0.1, "best_epoch": 3, "wait": 2})
+    assert (best.monitor, best.best, best.wait) == ("val_accuracy", None, 0)
+
+
+def test_under_two_replicas(tmp_path, data):
+    def make():
+        with kv.training.strategy(2).scope():
+            return make_model()
+
+    interrupted(make(), data, tmp_path, 2, patience=5)
+    model = make()
+    fit(model, data, tmp_path, patience=5)
+    assert len(rows_of(tmp_path)) == 3
+    best = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(
+        best.evaluate(*data, verbose=0), model.evaluate(*data, verbose=0), rtol=1e-5
+    )
