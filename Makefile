@@ -36,7 +36,7 @@ $(INSTALLED): pyproject.toml
 $(CLIENT): tests/export/mediapipe-requirements.txt
 	@echo "Installing the MediaPipe client into $(MEDIAPIPE) ..."
 	@test -x $(MEDIAPIPE)/bin/python || $(PYTHON) -m venv $(MEDIAPIPE)
-	@$(MEDIAPIPE)/bin/python -m pip install --disable-pip-version-check -r $< > $(MEDIAPIPE)/install.log 2>&1 \
+	@$(MEDIAPIPE)/bin/python -m pip install --disable-pip-version-check --no-deps -r $< > $(MEDIAPIPE)/install.log 2>&1 \
 	    || { tail -n 30 $(MEDIAPIPE)/install.log; echo "The installation failed; the whole log is $(MEDIAPIPE)/install.log"; exit 1; }
 	@touch $@
 

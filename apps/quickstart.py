@@ -19,8 +19,8 @@ import kvision as kv
 
 RUN = Path("saved_models/quickstart")
 SHAPE = (48, 48, 3)
-EPOCHS = 20
-BATCH = 32
+EPOCHS = 12
+BATCH = 48
 
 started = time.time()
 keras.utils.set_random_seed(1)
@@ -39,7 +39,7 @@ test_batches = kv.data.batches(digits["test"], SHAPE, BATCH, training=False)
 
 # Model: built, compiled and fitted as any other Keras model.
 with strategy.scope():
-    model = kv.models.MobileNetV2(input_shape=SHAPE, classes=10, alpha=0.5)
+    model = kv.models.MobileNetV2(input_shape=SHAPE, classes=10)
     steps = EPOCHS * len(train_batches)
     model.compile(
         optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, steps)),
@@ -51,6 +51,7 @@ model.fit(
     validation_data=watch_batches,
     epochs=EPOCHS,
     callbacks=kv.training.callbacks(RUN, resume=not kv.training.is_finished(RUN)),
+    shuffle=False,  # the data comes shuffled
     verbose=2,
 )
 

@@ -87,7 +87,8 @@ def compile_and_fit(learning_rate, epochs, **fit_arguments):
         decay = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(train))
         losses = {"loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"]}
         model.compile(keras.optimizers.Adam(decay), **losses, jit_compile=args.jit_compile)
-    model.fit(train, validation_data=validation, epochs=epochs, **extra, **fit_arguments)
+    options = {"epochs": epochs, "shuffle": False, **extra}  # the data comes shuffled
+    model.fit(train, validation_data=validation, **options, **fit_arguments)
 
 
 # Training: fine-tuning begins with the classifier alone, then goes on with everything, more slowly.

@@ -154,7 +154,7 @@ def export(
     kv = _kvision()
     folder = model if model.is_dir() else model.parent
     loaded = kv.export.load(model)
-    source = _keras_model(model)
+    source = kv.export.load_keras(model)
     batches, names, split = _batches(kv, loaded, data, split, resize)
     calibration = None
     if quantize == Quantize.int8:
@@ -208,16 +208,6 @@ def _kvision():
     import kvision
 
     return kvision
-
-
-def _keras_model(path):
-    from kvision.export.contents import kind_of, resolve
-    from kvision.export.runtime import load_keras
-
-    path = resolve(path)
-    if kind_of(path) != "keras":
-        raise ValueError(f"An export starts from a .keras file or its run folder. Received: {path}")
-    return load_keras(path)
 
 
 def _input_shape(loaded):

@@ -80,10 +80,10 @@ def test_train_classifier_resumes_and_leaves_a_run(tmp_path):
 def test_train_classifier_fine_tunes_other_classes(tmp_path, digits_run):
     photos(tmp_path / "photos", ["black", "red", "sky"])
     arguments = ["photos", "--model", "LeNet5", "--option", "variant=modern", "--size", "32"]
-    arguments += ["--channels", "1", "--weights", digits_run, "--epochs", "1", "--head-epochs", "1"]
+    arguments += ["--channels", "1", "--weights", digits_run, "--epochs", "2", "--head-epochs", "2"]
     code, output = run("train_classifier.py", *arguments, "--run", "run", folder=tmp_path)
     assert (tmp_path / "run" / "card.json").exists(), output
-    assert output.count("Epoch 1/1") == 2, "the classifier alone, then everything"
+    assert output.count("Epoch 1/2") == 2, "the classifier alone, then everything"
     assert json.loads((tmp_path / "run" / "card.json").read_text())["classes"] == [
         "black",
         "red",

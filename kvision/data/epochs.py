@@ -5,11 +5,12 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
+from kvision.data.resizing import visible_boxes
+
 _CHUNK = 256
 # Seeds are (first + n, place). Every epoch has its own range of `first`, every step a part of it.
 _SEEDS_PER_STEP = 64
 _SEEDS_PER_EPOCH = 64 * _SEEDS_PER_STEP
-_SMALLEST_BOX = 1e-3
 
 
 def epochs(examples, steps, buffer, seed, first_epoch, repeat):
@@ -116,14 +117,7 @@ def _apply(stage, example, draws):
         changing = step(changing, draws[number])
     example = {**example, "image": changing["image"]}
     if "boxes" in changing:
-        example["objects"] = _visible(changing["boxes"], example["objects"]["label"])
+        example["objects"] = visible_boxes(changing["boxes"], example["objects"]["label"])
     if "mask" in changing:
         example["segmentation_mask"] = changing["mask"]
     return example
-
-
-def _visible(boxes, labels):
-    """The boxes cut at the border, without those that lie outside."""
-    boxes = tf.clip_by_value(boxes, 0.0, 1.0)
-    inside = tf.reduce_all(boxes[:, 2:] - boxes[:, :2] > _SMALLEST_BOX, axis=-1)
-    return {"bbox": tf.boolean_mask(boxes, inside), "label": tf.boolean_mask(labels, inside)}

@@ -4,6 +4,7 @@ import os
 import pathlib
 
 _GIBIBYTE = 2**30
+_CONTAINER = pathlib.Path("/sys/fs/cgroup")
 
 
 def available_memory():
@@ -28,9 +29,8 @@ def _system_memory():
 
 def _container_memory():
     try:
-        group = pathlib.Path("/sys/fs/cgroup")
-        limit = int((group / "memory.max").read_text("ascii"))
-        used = int((group / "memory.current").read_text("ascii"))
+        limit = int((_CONTAINER / "memory.max").read_text("ascii"))
+        used = int((_CONTAINER / "memory.current").read_text("ascii"))
         return max(limit - used, 0)
     except (OSError, ValueError):  # no container, no limit ("max"), or another kind of system
         return None

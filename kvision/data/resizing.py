@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 MODES = ("stretch", "crop", "pad")
+_SMALLEST_BOX = 1e-3
 
 
 def resize_example(example, size, channels, mode, antialias=False):
@@ -19,20 +20,27 @@ def resize_example(example, size, channels, mode, antialias=False):
         antialias: whether shrinking averages over all pixels instead of the nearest four.
 
     Returns:
-        A dict of the same keys.
+        A dict of the same keys, without the boxes that lie outside.
     """
     example = dict(example)
     image = example["image"]
     method = {"method": "bilinear", "antialias": antialias}
     if "objects" in example:
         boxes = _resize_boxes(example["objects"]["bbox"], tf.shape(image), size, mode)
-        example["objects"] = {**example["objects"], "bbox": boxes}
+        example["objects"] = visible_boxes(boxes, example["objects"]["label"])
     if "segmentation_mask" in example:
         mask = _resize(example["segmentation_mask"], size, mode, {"method": "nearest"})
         example["segmentation_mask"] = tf.ensure_shape(mask, (*size, None))
     image = convert_channels(_resize(image, size, mode, method), channels)
     example["image"] = tf.ensure_shape(image, (*size, channels))
     return example
+
+
+def visible_boxes(boxes, labels):
+    """The boxes cut at the border of the image, without those that lie outside or are empty."""
+    boxes = tf.clip_by_value(boxes, 0.0, 1.0)
+    inside = tf.reduce_all(boxes[:, 2:] - boxes[:, :2] > _SMALLEST_BOX, axis=-1)
+    return {"bbox": tf.boolean_mask(boxes, inside), "label": tf.boolean_mask(labels, inside)}
 
 
 def convert_channels(image, channels):
@@ -74,7 +82,7 @@ def _resize_boxes(boxes, shape, size, mode):
     whole = tf.tile(tf.cast(whole, tf.float32), (2,))
     corner, extent = tf.stack([top, left, top, left]), tf.stack([height, width, height, width])
     if mode == "crop":
-        return tf.clip_by_value((boxes * whole - corner) / extent, 0.0, 1.0)
+        return (boxes * whole - corner) / extent
     return (boxes * extent + corner) / whole
 
 

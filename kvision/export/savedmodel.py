@@ -78,7 +78,7 @@ def check_model(model):
     if not isinstance(model, keras.Model):
         raise ValueError(
             f"`model` must be a keras.Model. Received: {model!r}. "
-            "Load a file first: keras.models.load_model(path)."
+            "Load a file first: kv.export.load_keras(path)."
         )
     shape = getattr(model, "input_shape", None) if model.built else None
     if not isinstance(shape, tuple) or len(shape) != 4:

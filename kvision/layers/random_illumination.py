@@ -102,4 +102,4 @@ def _curve(name, pixels, strength):
     steepness = ops.maximum(ops.power(16.0, ops.abs(strength)) - 1.0, 1e-3)
     if name == "log":
         return ops.log1p(steepness * pixels) / ops.log1p(steepness)
-    return (ops.exp(pixels * ops.log1p(steepness)) - 1.0) / steepness
+    return ops.expm1(pixels * ops.log1p(steepness)) / steepness

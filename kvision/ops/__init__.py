@@ -1,5 +1,6 @@
 """Pure functions of tensors, on any Keras backend."""
 
 from kvision.ops.activations import scaled_tanh
+from kvision.ops.warp import distort_radius, resample, undistort_radius
 
-__all__ = ["scaled_tanh"]
+__all__ = ["distort_radius", "resample", "scaled_tanh", "undistort_radius"]

@@ -40,10 +40,11 @@ class Checkpoints(keras.callbacks.Callback):
         self.restore_best = restore_best
         self._rows = []
         self._resumed = False
+        self._has_best = False
         self._learning_rate = None
 
     def on_train_begin(self, logs=None):
-        self._rows = []
+        self._rows, self._has_best = [], False
         self._learning_rate = _fixed_learning_rate(getattr(self.model, "optimizer", None))
         if self.resume:
             check_unfinished(self.run_dir)
@@ -79,6 +80,7 @@ class Checkpoints(keras.callbacks.Callback):
             backup.on_epoch_end(epoch)
             if self.parts["best"].improved:
                 self.model.save(folder / "model.keras")
+                self._has_best = True
             if is_chief():
                 final = run_folder.commit_backup(folder, state)
                 run_folder.publish(self.run_dir, final, self._rows)
@@ -86,8 +88,7 @@ class Checkpoints(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         strategy = self.model.distribute_strategy
         gathered(strategy, len(self._rows))
-        wanted = self.restore_best or self.watcher.diverged
-        if wanted and self.parts["best"].best is not None:
+        if self._has_best and (self.restore_best or self.watcher.diverged):
             self.model.load_weights(self.run_dir / "model.keras")
         if self._resumed:
             self._forget_first_epoch()
@@ -110,7 +111,7 @@ class Checkpoints(keras.callbacks.Callback):
             self.model.optimizer.learning_rate = self._learning_rate
         for name, part in self.parts.items():
             part.restore(state[name])
-        self._rows = state["rows"]
+        self._rows, self._has_best = state["rows"], state["best"]["best"] is not None
         if is_chief():
             run_folder.publish(self.run_dir, backup, self._rows)
 

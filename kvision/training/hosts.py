@@ -65,7 +65,6 @@ def gathered(strategy, number):
     ):
         return [number]
 
-
     @tf.function
     def on_every_replica():
         return strategy.run(lambda: tf.constant([number], tf.int64))

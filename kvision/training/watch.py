@@ -51,7 +51,8 @@ class StopOnNaN(keras.callbacks.Callback):
             "optimizer);\n"
             "  - labels between 0 and the number of classes less one, images without NaN;\n"
             "  - a loss whose from_logits says what the model returns.\n"
-            "The same command resumes from the last good epoch, with the new learning rate.",
+            "The same command resumes from the last good epoch, with the new learning rate; with "
+            "`resume=False` it starts anew.",
             flush=True,
         )
 
