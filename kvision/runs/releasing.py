@@ -118,7 +118,7 @@ def _architecture(model):
     }
 
 
-def _draw(model, run_dir, test, card, pictures=18):
+def _draw(model, run_dir, test, card, pictures=18, mistakes=12):
     """The figures of the card; the predictions show mistakes first."""
     figures = run_dir / "figures"
     if (run_dir / "history.csv").is_file():
@@ -134,7 +134,9 @@ def _draw(model, run_dir, test, card, pictures=18):
         if sum(map(len, images)) >= 2000:
             break
     images, scores, labels = map(np.concatenate, (images, scores, labels))
-    wrong_first = np.argsort(scores.argmax(axis=1) == labels, kind="stable")[:pictures]
+    right = scores.argmax(axis=1) == labels
+    wrong_first = np.concatenate([np.flatnonzero(~right)[:mistakes], np.flatnonzero(right)])
+    wrong_first = wrong_first[:pictures]
     visualize.predictions(
         images[wrong_first], scores[wrong_first], card["classes"], labels[wrong_first]
     ).savefig(figures / "predictions.png")
