@@ -20,11 +20,17 @@ def pytest_configure(config):
 
 
 @pytest.fixture(autouse=True)
-def _clean_keras():
+def _same_seed():
     import keras
 
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _clean_keras():
     yield
+    import keras
+
     keras.backend.clear_session()
 
 

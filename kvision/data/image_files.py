@@ -151,7 +151,9 @@ def _read_header(path):
             if width * height > _MAX_PIXELS:
                 return ImageFile(reason=f"{width}x{height} is more than {_MAX_PIXELS:,} pixels")
             if image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB"):
-                return ImageFile(JPEG, _orientation(image))
+                # TensorFlow prints a line for each file that is cut off; Pillow does not.
+                reason = None if _has_end(path) else _pillow_error(path)
+                return ImageFile(JPEG, _orientation(image), reason)
             if image.format == "PNG" and _is_plain_png(image, path):
                 return ImageFile(PNG, _orientation(image))
             return ImageFile(PILLOW)
@@ -159,6 +161,13 @@ def _read_header(path):
         return ImageFile(reason="not an image")
     except Exception as error:  # a damaged header can raise nearly anything inside Pillow
         return ImageFile(reason=_explain(error))
+
+
+def _has_end(path):
+    """Whether a JPEG file ends as it should, give or take what some cameras add."""
+    with open(path, "rb") as file:
+        file.seek(max(os.path.getsize(path) - 1024, 0))
+        return b"\xff\xd9" in file.read()
 
 
 def _is_plain_png(image, path):

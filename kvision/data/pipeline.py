@@ -106,7 +106,7 @@ def batches(
         behind = None if cached else rows_and_reader(dataset)
         if behind:
             examples, read = behind
-            buffer = count + 1 if shuffle else 0
+            buffer = count if shuffle else 0
         passes = epochs(examples, steps, buffer, seed, first_epoch, repeat)
         examples = augment_epochs(
             passes, (lambda row: prepare(read(row))) if behind else None, steps
@@ -234,7 +234,5 @@ def _fits(count, example_bytes):
 def _buffer_size(count, example_bytes, cached):
     """How many examples to shuffle among: all, if they are in memory anyway or are few."""
     if count >= 0 and (cached or count * example_bytes <= _SHUFFLE_BYTES):
-        # One more than all: the end is seen before the first is served, so that even a pass that
-        # is broken off leaves a complete cache.
-        return count + 1
+        return count
     return max(1, _SHUFFLE_BYTES // example_bytes)

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import pathlib
+import sys
 import tempfile
 
 from kvision.data.image_files import ImageFile, check_files
@@ -31,7 +32,8 @@ def check_folder(root, names):
     verdicts = [_recall(notes.get(name), stamp) for name, stamp in zip(names, stamps, strict=True)]
     new = [i for i, verdict in enumerate(verdicts) if verdict is None]
     if len(new) >= _MANY:
-        print(f"Checking {len(new):,} images in {root} (once; the result is remembered) ...")
+        text = f"Checking {len(new):,} images in {root} (once; the result is remembered) ..."
+        print(text, file=sys.stderr, flush=True)
     for i, verdict in zip(
         new, check_files([os.path.join(root, names[i]) for i in new]), strict=True
     ):

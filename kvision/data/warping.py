@@ -98,7 +98,7 @@ class Warp:
 
         left, right = tf.minimum(ends[1], ends[3]), tf.maximum(ends[1], ends[3])
 
-        def window(image):
+        def between(image):
             # A slice of each row, which is quicker than picking pixels.
             image = image[:, left:right]
             return tf.cond(ends[1] > ends[3], lambda: tf.reverse(image, (1,)), lambda: image)
@@ -107,7 +107,7 @@ class Warp:
             image = tf.gather(image, rows)
             image = tf.cond(
                 (left >= 0) & (right <= self.size[1]),
-                lambda: window(image),
+                lambda: between(image),
                 lambda: tf.gather(image, columns, axis=1),
             )
             if self.resizes:

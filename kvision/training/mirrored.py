@@ -32,13 +32,14 @@ class EvenMirroredStrategy(tf.distribute.MirroredStrategy):
     On CPU devices it sums on one of them, since the collectives that TensorFlow would choose fail
     once a process has trained two models under two strategies.
 
-    Custom loops that call `run` with functions of their own get plain `tf.distribute` behaviour,
-    but for the equal shares.
+    Python generators cannot be rewound, so Keras loses their first batch to a look at its shapes:
+    pass arrays or a `tf.data.Dataset`. Custom loops that call `run` with functions of their own get
+    plain `tf.distribute` behaviour, but for the equal shares.
     """
 
     def __init__(self, devices):
-        on_cpu = any("CPU" in device for device in devices)
-        super().__init__(devices, tf.distribute.ReductionToOneDevice() if on_cpu else None)
+        self.on_cpu = any("CPU" in device for device in devices)
+        super().__init__(devices, tf.distribute.ReductionToOneDevice() if self.on_cpu else None)
 
     def experimental_distribute_dataset(self, dataset, options=None):
         """Distributes batches in equal shares. Arguments as in `tf.distribute.Strategy`."""
@@ -56,6 +57,11 @@ class EvenMirroredStrategy(tf.distribute.MirroredStrategy):
         is_step = model is not None or is_predict_step(fn)
         if self.num_replicas_in_sync == 1 or not is_step or len(args) != 1 or kwargs:
             return super().run(fn, args, kwargs, options)
+        if self.on_cpu and model is not None and model.jit_compile:
+            raise ValueError(
+                "`jit_compile` must be False on several CPU devices: XLA cannot reach the second's "
+                "variables. Received: jit_compile=True. Leave it out of `compile`."
+            )
         step = with_equal_statistics(fn, model)
         shares = self.experimental_local_results(args[0])
         if not _may_be_empty(shares):

@@ -37,7 +37,7 @@ class EvenMultiWorkerStrategy(tf.distribute.MultiWorkerMirroredStrategy):
         def local_shares(context):
             count = replicas // context.num_input_pipelines
             first = context.input_pipeline_id * count
-            batches = _checked(lend_samples(dataset, replicas), replicas)
+            batches = checked_batches(lend_samples(dataset, replicas), replicas)
             return split_batches(batches, replicas, first=first, count=count)
 
         return self.distribute_datasets_from_function(local_shares, options)
@@ -66,7 +66,7 @@ class EvenMultiWorkerStrategy(tf.distribute.MultiWorkerMirroredStrategy):
         return super().reduce(reduce_op, value, axis)
 
 
-def _checked(dataset, replicas):
+def checked_batches(dataset, replicas):
     """The dataset, which stops with a clear error at a batch that leaves a replica empty."""
     message = (
         f"A batch must hold at least one sample for each of the {replicas} replicas. Use a larger "

@@ -120,7 +120,7 @@ def test_colours_change_and_boxes_stay(painted, name):
     np.testing.assert_array_equal(boxes, before["objects"]["bbox"])
 
 
-@pytest.mark.parametrize("name", [*MOVING, *COLOURING])
+@pytest.mark.parametrize("name", ["all", "crop", "lens", "perspective", *COLOURING])
 def test_draws_follow_the_seed_alone(name):
     layer = {**MOVING, **COLOURING}[name]
     image = next(photos().as_numpy_iterator())["image"]

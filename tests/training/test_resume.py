@@ -31,7 +31,7 @@ def run(folder, name, **job):
     return done.returncode, done.stderr[-6000:], dict(np.load(result)) if result.exists() else None
 
 
-@pytest.mark.parametrize("devices", [None, 2])
+@pytest.mark.parametrize("devices", [None, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_killed_run_ends_like_an_undisturbed_one(tmp_path, devices):
     code, error, expected = run(tmp_path, "whole", run_dir=str(tmp_path / "whole"), devices=devices)
     assert code == 0, error

@@ -89,21 +89,23 @@ def test_too_many_devices_once_tensorflow_runs():
 
 
 def test_virtual_devices_in_a_fresh_process():
-    code = "print(kv.training.strategy({}).num_replicas_in_sync)"
+    code = "print(kv.training.strategy(['CPU:0', 'CPU:2']).num_replicas_in_sync)"
     code += "\nprint(len(tf.config.list_logical_devices('CPU')))"
-    assert in_new_process(code.format("['CPU:0', 'CPU:2']")).split() == ["2", "3"]
-    more = "kv.training.strategy(['CPU:0'])\n"
-    assert in_new_process("tf.zeros([1])\n" + code.format(1)).split() == ["1", "1"]
-    late = (
-        more
-        + """
+    assert in_new_process(code).split() == ["2", "3"]
+
+
+def test_virtual_devices_when_tensorflow_already_runs():
+    code = """
+tf.zeros([1])
+print(kv.training.strategy(1).num_replicas_in_sync)
 try:
-    kv.training.strategy(2)
+    kv.training.strategy(['CPU:0', 'CPU:1'])
 except ValueError as error:
     print(error)
 """
-    )
-    assert "Call kv.training.strategy before anything else" in in_new_process(late)
+    text = in_new_process(code)
+    assert text.startswith("1\nTensorFlow already runs with 1 virtual CPU device")
+    assert "Call kv.training.strategy before anything else" in text
 
 
 def config(cluster, **task):

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import kvision as kv
+from kvision.training.multi_worker import checked_batches
 from kvision.training.splitting import lend_samples, split_batches
 
 
@@ -242,6 +243,22 @@ def test_several_training_steps_at_a_time_say_no():
     assert len(model.predict(images, batch_size=2, verbose=0)) == 5
 
 
+def test_xla_on_two_cpus_says_no():
+    with kv.training.strategy(2).scope():
+        model = make_model(jit_compile=True)
+    with pytest.raises(ValueError, match="`jit_compile` must be False"):
+        model.fit(*make_data(4), verbose=0)
+
+
+def test_single_batches_are_not_split(pair):
+    ours, alone = pair
+    images, labels = make_data(3)
+    np.testing.assert_allclose(
+        ours.test_on_batch(images, labels), alone.test_on_batch(images, labels), rtol=1e-5
+    )
+    assert np.isfinite(ours.train_on_batch(images[:1], labels[:1])).all()
+
+
 @pytest.mark.parametrize("replicas", [1, 2, 3])
 def test_shares_are_equal_and_in_order(replicas):
     batches = tf.data.Dataset.range(10).map(lambda i: {"a": i, "b": tf.fill([2], i)}).batch(4)
@@ -264,6 +281,14 @@ def test_a_small_last_batch_borrows(count, batch_size, least, sizes):
     lent = list(lend_samples(batches, least).as_numpy_iterator())
     assert [len(batch) for batch in lent] == sizes
     np.testing.assert_array_equal(np.concatenate(lent), np.arange(count))
+
+
+def test_a_batch_that_cannot_borrow_says_so():
+    batches = tf.data.Dataset.range(3).batch(2)
+    checked = checked_batches(lend_samples(batches, 2), 2)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="at least one sample for each of"):
+        list(checked)
+    assert len(list(checked_batches(tf.data.Dataset.range(4).batch(2), 2))) == 2
 
 
 def test_plain_keras_still_needs_equal_shares():
