@@ -42,11 +42,15 @@ def shared_data():
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def alive():
-    """Gives a fresh model moving statistics that fit noise, so that its outputs vary."""
+    """Gives a model moving statistics that fit some images (noise by default) at once.
 
-    def adapt(model, low=0.0, high=255.0):
+    A fresh model's outputs then vary, and a model trained for a few steps does without training
+    mode what it learned in it.
+    """
+
+    def adapt(model, low=0.0, high=255.0, images=None):
         import keras
         import numpy as np
 
@@ -54,11 +58,10 @@ def alive():
         momenta = [norm.momentum for norm in norms]
         for norm in norms:
             norm.momentum = 0.0
-        shape = [size or 64 for size in model.input_shape[1:]]
-        model(
-            np.random.default_rng(7).uniform(low, high, (4, *shape)).astype("float32"),
-            training=True,
-        )
+        if images is None:
+            shape = (4, *(size or 64 for size in model.input_shape[1:]))
+            images = np.random.default_rng(7).uniform(low, high, shape).astype("float32")
+        model(images, training=True)
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
         return model

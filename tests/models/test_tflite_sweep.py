@@ -10,7 +10,7 @@ MOBILE = [name for name in kv.list_models("classification") if kv.model_info(nam
 
 
 @pytest.fixture(scope="module", params=MOBILE)
-def learned(request):
+def learned(request, alive):
     """A tiny member of the family that knows eight pictures by heart."""
     keras.utils.set_random_seed(0)
     entry = kv.model_info(request.param)
@@ -20,7 +20,7 @@ def learned(request):
     labels = np.arange(8) % classes
     model.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy")
     model.fit(images, labels, epochs=60, batch_size=8, verbose=0)
-    return model, images, labels
+    return alive(model, images=images), images, labels
 
 
 def test_float_file_is_equal(learned, tmp_path):
