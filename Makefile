@@ -14,7 +14,7 @@ export MPLBACKEND ?= Agg
 
 help:
 	@echo "make quickstart  digits in; a trained, evaluated, exported and verified int8 MobileNetV2 out"
-	@echo "make test        the tests (about ten minutes on two cores)"
+	@echo "make test        the tests (about seven minutes on two cores)"
 	@echo "make test-all    the tests marked slow as well"
 	@echo "make bench       our speed beside the peer's, as ratios from one run"
 	@echo "make lint        ruff's format and rules;  make format mends what it can"
@@ -37,8 +37,9 @@ $(CLIENT): tests/export/mediapipe-requirements.txt
 	@echo "Installing the MediaPipe client into $(MEDIAPIPE) ..."
 	@test -x $(MEDIAPIPE)/bin/python || $(PYTHON) -m venv $(MEDIAPIPE)
 	@$(MEDIAPIPE)/bin/python -m pip install --disable-pip-version-check --no-deps -r $< > $(MEDIAPIPE)/install.log 2>&1 \
-	    || { tail -n 30 $(MEDIAPIPE)/install.log; echo "The installation failed; the whole log is $(MEDIAPIPE)/install.log"; exit 1; }
-	@touch $@
+	    && touch $@ \
+	    || { mv $(MEDIAPIPE)/install.log $(MEDIAPIPE).log; rm -rf $(MEDIAPIPE); \
+	         echo "MediaPipe cannot be installed here ($(MEDIAPIPE).log says why): its tests will be skipped."; }
 
 quickstart: $(INSTALLED)
 	@$(BIN)/python apps/quickstart.py
@@ -61,5 +62,5 @@ format: $(INSTALLED)
 	@$(BIN)/ruff format .
 
 clean:
-	@rm -rf $(VENV) $(MEDIAPIPE) .pytest_cache .ruff_cache *.egg-info
+	@rm -rf $(VENV) $(MEDIAPIPE) $(MEDIAPIPE).log .pytest_cache .ruff_cache *.egg-info
 	@find kvision apps tests -name __pycache__ -prune -exec rm -rf {} +
