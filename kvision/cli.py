@@ -57,6 +57,7 @@ def models(
     task: Annotated[str | None, typer.Option(help="Only models of this task.")] = None,
 ):
     """List the models that can be built, or describe one."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
@@ -66,7 +67,8 @@ def models(
         print(f"{entry.name} ({entry.year}), {entry.task}\n{entry.paper}\n{entry.url}\n")
         print((entry.builder.__doc__ or "").strip())
         return
-    table = Table("model", "task", "year", "parameters", "for phones", "paper")
+    table = Table("model", "task", "year", "parameters", "phone", box=box.SIMPLE_HEAD)
+    table.add_column("paper", no_wrap=True, overflow="ellipsis")
     for key in kv.list_models(task):
         entry = kv.model_info(key)
         count = f"{entry.parameters:,}" if entry.parameters else ""
@@ -174,7 +176,7 @@ def benchmark(
     threads: Annotated[str, typer.Option(help="Numbers of threads, e.g. 1,2,4.")] = "1,2",
     runs: Annotated[int, typer.Option(min=1, help="Timed runs of each.")] = 50,
 ):
-    """Time model files, one image at a time, on this machine."""
+    """Time model files, or all of a run, one image at a time, on this machine."""
     from rich.console import Console
     from rich.table import Table
 
@@ -184,7 +186,7 @@ def benchmark(
     except ValueError:
         raise ValueError(f"--threads must be numbers like 1,2,4. Received: {threads!r}") from None
     table = Table("file", "size", "threads", "median", "90th percentile")
-    for file in files:
+    for file in _models_in(files):
         report = kv.export.benchmark(file, threads=numbers, runs=runs)
         for row in report.results:
             times = f"{row.median_ms:.3g} ms", f"{row.p90_ms:.3g} ms"
@@ -208,6 +210,13 @@ def _kvision():
     import kvision
 
     return kvision
+
+
+def _models_in(paths):
+    """The paths, each run folder replaced by all models in it."""
+    for path in paths:
+        inside = [path / "model.keras", path / "saved_model", *sorted(path.glob("*.tflite"))]
+        yield from [file for file in inside if file.exists()] or [path]
 
 
 def _input_shape(loaded):

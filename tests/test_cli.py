@@ -92,7 +92,9 @@ def test_export_writes_and_verifies(digits_run, tmp_path):
 
 def test_benchmark(digits_run):
     text = run("benchmark", digits_run / "model.tflite", "--threads", "1", "--runs", "3").stdout
-    assert " ms" in text
+    assert text.count(" ms") == 2
+    text = run("benchmark", digits_run, "--threads", "1,2", "--runs", "3").stdout
+    assert text.count(" ms") == 2 * (1 + 1 + 2 + 2), "model.keras, saved_model, two .tflite files"
 
 
 @pytest.mark.parametrize(
