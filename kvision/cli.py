@@ -57,24 +57,19 @@ def models(
     task: Annotated[str | None, typer.Option(help="Only models of this task.")] = None,
 ):
     """List the models that can be built, or describe one."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
     kv = _kvision()
     if name:
         entry = kv.model_info(name)
         print(f"{entry.name} ({entry.year}), {entry.task}\n{entry.paper}\n{entry.url}\n")
         print((entry.builder.__doc__ or "").strip())
         return
-    table = Table("model", "task", "year", "parameters", "phone", box=box.SIMPLE_HEAD)
-    table.add_column("paper", no_wrap=True, overflow="ellipsis")
+    row = "{:<18} {:<15} {:<5} {:>11}  {:<6} {}".format
+    print(row("model", "task", "year", "parameters", "phone", "paper"))
     for key in kv.list_models(task):
         entry = kv.model_info(key)
         count = f"{entry.parameters:,}" if entry.parameters else ""
         mobile = "yes" if entry.mobile else ""
-        table.add_row(key, entry.task, str(entry.year), count, mobile, entry.paper)
-    Console().print(table)
+        print(row(key, entry.task, entry.year, count, mobile, entry.paper))
 
 
 @app.command()
