@@ -35,7 +35,7 @@ add = parser.add_argument
 add("data", help="a folder, an .npz file, a TFDS name or 'digits'")
 add("--run", type=Path, default="saved_models/classifier", help="the folder that the run leaves")
 add("--model", default="MobileNetV2", help="a name that `kvision models` lists")
-add("--option", type=option, action="append", default=[], help="of the model, e.g. alpha=0.5")
+add("--option", type=option, action="append", default=[], help="e.g. alpha=0.5, stem_strides=1")
 add("--weights", help="what to fine-tune: 'imagenet', a .keras file or a run")
 add("--size", type=int, default=96, help="side of the model's input in pixels (default 96)")
 add("--channels", type=int, default=3, choices=(1, 3), help="3 for RGB (default), 1 for grey")
@@ -75,11 +75,20 @@ validation = kv.data.batches(kv.data.load(args.data, splits["validation"]), **co
 extra = {"class_weight": kv.data.balanced_class_weight(info)} if args.balance else {}
 
 # Model
-finished = kv.training.is_finished(args.run)  # then a file is missing at most: export again
+finished = kv.training.is_finished(args.run)
 with strategy.scope():
     options = {"input_shape": shape, "classes": len(info.class_names), **dict(args.option)}
-    weights = args.run if finished else args.weights
-    model = kv.build_model(args.model, weights=weights, **options)
+    if finished:
+        model = keras.models.load_model(args.run / "model.keras")
+    else:
+        model = kv.build_model(args.model, weights=args.weights, **options)
+if finished:
+    print(
+        f"{args.run} is trained; only its exports are made again. A new training needs a new --run"
+    )
+    made = (kv.export.load(args.run).labels or info.class_names, model.input_shape[1:])
+    if made != (info.class_names, shape):
+        parser.error(f"{args.run} holds a run of other classes or another size: pass another --run")
 
 
 def compile_and_fit(learning_rate, epochs, **fit_arguments):
@@ -93,11 +102,13 @@ def compile_and_fit(learning_rate, epochs, **fit_arguments):
 
 # Training: fine-tuning begins with the classifier alone, then goes on with everything, more slowly.
 head = model.get_layer("predictions")
-if args.weights and head.trainable_weights and not first_epoch:
+if args.weights and head.trainable_weights and not first_epoch and not finished:
     for layer in model.layers:
         layer.trainable = layer is head
+    print("First the new classifier alone:")
     compile_and_fit(args.learning_rate, args.head_epochs)
     model.trainable = True
+    print("Now the whole network:")
 if not finished:
     rate = args.learning_rate / 10 if args.weights else args.learning_rate
     callbacks = kv.training.callbacks(args.run, patience=args.patience)

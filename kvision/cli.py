@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -41,7 +42,9 @@ class Quantize(StrEnum):
 
 
 def main():
-    """Runs the command line; what went wrong is told without a traceback."""
+    """Runs the command line; what went wrong is told once and without a traceback."""
+    warnings.simplefilter("once", UserWarning)
+    warnings.showwarning = lambda message, *rest: print(f"kvision: {message}", file=sys.stderr)
     try:
         app()
     except (ValueError, OSError, ImportError) as error:
@@ -108,6 +111,8 @@ def predict(
     """Say what photos show: classes with scores."""
     import numpy as np
 
+    if save and not save.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {str(save.parent)!r} to write {save.name} to.")
     kv = _kvision()
     loaded = kv.export.load(model)
     shape = _input_shape(loaded)
@@ -127,6 +132,7 @@ def predict(
     if unread:
         print(f"{unread} of {unread + len(scores)} files could not be read.", file=sys.stderr)
     if not scores:
+        print("There was no photo to look at.", file=sys.stderr)
         raise SystemExit(1)
     if save:
         kv.visualize.predictions(pictures, scores, names).savefig(save)
@@ -173,14 +179,14 @@ def benchmark(
 ):
     """Time model files, or all of a run, one image at a time, on this machine."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     kv = _kvision()
     try:
         numbers = [int(number) for number in threads.split(",")]
     except ValueError:
         raise ValueError(f"--threads must be numbers like 1,2,4. Received: {threads!r}") from None
-    table = Table("file", "size", "threads", "median", "90th percentile")
+    table = Table(Column("file", overflow="fold"), "size", "threads", "median", "90th percentile")
     for file in _models_in(files):
         report = kv.export.benchmark(file, threads=numbers, runs=runs)
         for row in report.results:

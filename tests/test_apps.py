@@ -93,6 +93,15 @@ def test_train_classifier_fine_tunes_other_classes(tmp_path, digits_run):
     again, output = run("train_classifier.py", *arguments, "--run", "run", folder=tmp_path)
     assert again == code
     assert "Epoch" not in output
+    assert "run is trained" in output
+    # With other data: the finished run is not touched.
+    before = (tmp_path / "run" / "card.json").read_text()
+    photos(tmp_path / "others", ["cold", "warm"])
+    other = ["others", *arguments[1:], "--run", "run"]
+    code, output = run("train_classifier.py", *other, folder=tmp_path)
+    assert code != 0
+    assert "pass another --run" in output
+    assert (tmp_path / "run" / "card.json").read_text() == before
 
 
 def test_train_classifier_explains_itself(tmp_path):

@@ -62,7 +62,9 @@ def test_evaluate_maps_classes_by_name(digits_run, tmp_path):
             folder.mkdir(exist_ok=True)
             pixels = Image.fromarray(example["image"].numpy()[..., 0])
             pixels.save(folder / f"{len(list(folder.iterdir()))}.png")
-    text = run("evaluate", digits_run, tmp_path).stdout
+    result = run("evaluate", digits_run, tmp_path)
+    assert "may have been trained on" in result.stderr
+    text = result.stdout
     assert float(text.split("top-1 accuracy ")[1].split("%")[0]) > 80
 
 
@@ -78,8 +80,14 @@ def test_predict_prints_classes_and_saves_a_picture(digits_run, photos, tmp_path
     assert Image.open(tmp_path / "out.png").size[0] > 300
 
 
-def test_predict_of_nothing_readable_fails(digits_run, photos):
+def test_predict_of_nothing_readable_fails(digits_run, photos, tmp_path):
     assert run("predict", digits_run, photos / "broken.jpg").exit_code == 1
+    (tmp_path / "empty").mkdir()
+    result = run("predict", digits_run, tmp_path / "empty")
+    assert result.exit_code == 1
+    assert "no photo to look at" in result.stderr
+    with pytest.raises(FileNotFoundError, match="no folder 'nowhere'"):
+        run("predict", digits_run, photos, "--save", "nowhere/out.png")
 
 
 def test_export_writes_and_verifies(digits_run, tmp_path):

@@ -129,7 +129,9 @@ def test_batch_norm_momentum_reaches_every_layer():
 
 
 @pytest.mark.parametrize("builder", [kv.models.MobileNet, kv.models.MobileNetV2])
-def test_wrong_strides(builder):
+def test_wrong_options(builder):
+    with pytest.raises(ValueError, match="`alpha` must be greater than 0"):
+        builder(alpha=0)
     with pytest.raises(ValueError, match="`output_stride` must be 8, 16 or 32"):
         builder(output_stride=4)
     with pytest.raises(ValueError, match="`stem_strides` must be 1 or 2"):

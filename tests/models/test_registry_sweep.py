@@ -191,6 +191,8 @@ def test_wrong_options_say_what_to_do(name):
         tiny(name, classes=0)
     with pytest.raises(ValueError, match=r"must be \(height, width, channels\)"):
         tiny(name, input_shape=(64, 64))
+    with pytest.raises(ValueError, match="Received: 96"):
+        tiny(name, input_shape=96)
     with pytest.raises(FileNotFoundError, match="There is no file 'nowhere.keras'"):
         tiny(name, weights="nowhere.keras")
 

@@ -8,7 +8,7 @@ import keras
 from keras import layers
 
 from kvision.models.classification.parts import (
-    check_strides,
+    check_options,
     classifier,
     dilate,
     image_input,
@@ -106,7 +106,7 @@ def MobileNet(
     >>> MobileNet(alpha=0.25, input_shape=(128, 128, 3), classes=5).output_shape
     (None, 5)
     """
-    check_strides("MobileNet", output_stride, stem_strides)
+    check_options("MobileNet", alpha, output_stride, stem_strides)
     plan = dilate([stem_strides, *(stride for _, stride in PAIRS)], output_stride)
 
     def normalized(x, name):

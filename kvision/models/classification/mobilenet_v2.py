@@ -7,7 +7,7 @@ import keras
 from keras import layers
 
 from kvision.models.classification.parts import (
-    check_strides,
+    check_options,
     classifier,
     dilate,
     image_input,
@@ -101,7 +101,7 @@ def MobileNetV2(
     >>> MobileNetV2(alpha=0.35, input_shape=(96, 96, 3), classes=5).output_shape
     (None, 5)
     """
-    check_strides("MobileNetV2", output_stride, stem_strides)
+    check_options("MobileNetV2", alpha, output_stride, stem_strides)
     plan = dilate([stem_strides, *(stride for _, _, stride in BLOCKS)], output_stride)
 
     def normalized(x, name):

@@ -14,7 +14,7 @@ def image_input(input_shape, builder, minimum=1):
         builder: name for the error message.
         minimum: least height and width that the network can take.
     """
-    shape = tuple(input_shape)
+    shape = tuple(input_shape) if isinstance(input_shape, (tuple, list)) else ()
     if len(shape) != 3 or not isinstance(shape[2], int) or shape[2] < 1:
         raise ValueError(
             f"`input_shape` of `{builder}` must be (height, width, channels) with a known number "
@@ -85,7 +85,9 @@ def dilate(strides, output_stride):
     return plan
 
 
-def check_strides(builder, output_stride, stem_strides):
+def check_options(builder, alpha, output_stride, stem_strides):
+    if not alpha > 0:
+        raise ValueError(f"`alpha` must be greater than 0 in `{builder}`. Received: {alpha}")
     if output_stride not in (8, 16, 32):
         raise ValueError(
             f"`output_stride` must be 8, 16 or 32 in `{builder}`. Received: {output_stride}"
