@@ -66,12 +66,12 @@ print("Data:", ", ".join(f"{use} on {text}" for use, text in sizes.items()))
 shape = (args.size, args.size, args.channels)
 common = {"image_size": shape, "batch_size": args.batch_size, "resize": args.resize}
 first_epoch = kv.training.completed_epochs(args.run)
-train_set = kv.data.load(args.data, splits["train"])
+sets = dict(zip(splits, kv.data.load(args.data, list(splits.values())), strict=True))
 mirror = [keras.layers.RandomFlip("horizontal")]
 augment = {"photo": True, "mirror": mirror, "none": None}[args.augment]
 varied = {"augment": augment, "seed": args.seed, "first_epoch": first_epoch}
-train = kv.data.batches(train_set, **common, training=True, **varied)
-validation = kv.data.batches(kv.data.load(args.data, splits["validation"]), **common)
+train = kv.data.batches(sets["train"], **common, training=True, **varied)
+validation = kv.data.batches(sets["validation"], **common)
 extra = {"class_weight": kv.data.balanced_class_weight(info)} if args.balance else {}
 
 # Model
@@ -83,19 +83,16 @@ with strategy.scope():
     else:
         model = kv.build_model(args.model, weights=args.weights, **options)
 if finished:
-    print(
-        f"{args.run} is trained; only its exports are made again. A new training needs a new --run"
-    )
-    made = (kv.export.load(args.run).labels or info.class_names, model.input_shape[1:])
-    if made != (info.class_names, shape):
-        parser.error(f"{args.run} holds a run of other classes or another size: pass another --run")
+    print(f"{args.run} is trained: exporting it again. To train anew, pass another --run.")
+    if (kv.export.load(args.run).labels, model.input_shape[1:]) != (info.class_names, shape):
+        parser.error(f"{args.run} has other classes or another size: pass another --run")
 
 
 def compile_and_fit(learning_rate, epochs, **fit_arguments):
     with strategy.scope():
         decay = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(train))
-        losses = {"loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"]}
-        model.compile(keras.optimizers.Adam(decay), **losses, jit_compile=args.jit_compile)
+        goal = {"loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"]}
+        model.compile(keras.optimizers.Adam(decay), **goal, jit_compile=args.jit_compile)
     options = {"epochs": epochs, "shuffle": False, **extra}  # the data comes shuffled
     model.fit(train, validation_data=validation, **options, **fit_arguments)
 
@@ -121,8 +118,8 @@ if "TF_CONFIG" in os.environ:
 card = kv.runs.release(
     model,
     args.run,
-    test=kv.data.batches(kv.data.load(args.data, splits["test"]), **common),
-    calibration=kv.data.batches(train_set, **common),
+    test=kv.data.batches(sets["test"], **common),
+    calibration=kv.data.batches(sets["train"], **common),
     class_names=info.class_names,
     data=f"{info.name}: " + ", ".join(f"{use} on {text}" for use, text in sizes.items()),
     command=shlex.join(["python", *sys.argv]),

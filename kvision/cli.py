@@ -236,6 +236,12 @@ def _batches(kv, loaded, data, split, resize):
         split = next(
             (name for name in ("test", "validation") if name in splits), next(iter(splits))
         )
+        if split == "train":
+            print(
+                f"{data} has no test split: all of its images are taken, which the model may have "
+                "been trained on. The card names the split that it was not; pass it as --split.",
+                file=sys.stderr,
+            )
     dataset = kv.data.load(data, split)
     names = info.class_names
     if loaded.labels and names != loaded.labels:
