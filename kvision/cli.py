@@ -242,7 +242,7 @@ def _batches(kv, loaded, data, split, resize):
                 "been trained on. The card names the split that it was not; pass it as --split.",
                 file=sys.stderr,
             )
-    dataset = kv.data.load(data, split)
+    dataset = splits[split] if split in splits else kv.data.load(data, split)
     names = info.class_names
     if loaded.labels and names != loaded.labels:
         dataset, names = kv.data.relabel(dataset, names, loaded.labels), loaded.labels

@@ -8,7 +8,7 @@ import numpy as np
 from keras import layers
 
 from kvision.layers import PartiallyConnectedConv2D, RadialBasis, TrainableSubsampling2D
-from kvision.models.classification.parts import check_top, image_input
+from kvision.models.classification.parts import check_top, classifier, image_input
 from kvision.models.weights import load_weights
 from kvision.ops import scaled_tanh
 from kvision.registry import register
@@ -118,9 +118,8 @@ def LeNet5(
         x = layers.Rescaling(1.275 / 255, offset=-0.1, name="rescaling")(x)
     top = _published if variant == "1998" else _modern
     x = top(x, include_top, classes, classifier_activation)
-    if not include_top and pooling:
-        pool = layers.GlobalAveragePooling2D if pooling == "avg" else layers.GlobalMaxPooling2D
-        x = pool(name=f"global_{pooling}")(x)
+    if not include_top:
+        x = classifier(x, include_top, pooling, classes, classifier_activation)
     model = keras.Model(inputs, x, name=name)
     return load_weights(model, weights)
 
