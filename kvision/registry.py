@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import importlib
+import inspect
 from collections.abc import Callable, Mapping
 
 TASKS = ("classification",)
@@ -22,6 +23,10 @@ class Entry:
         url: where to read it.
         year: of publication.
         parameters: published count of trainable parameters of the default network, or `None`.
+        multiply_adds: of convolutions and dense layers for one picture of the default size.
+        errors: published top-1 and top-5 error on ImageNet (CIFAR-10 for the networks made for
+            it) in percent; `None` where it was not checked against the publication.
+        protocol: how those errors were measured.
         levels: names of the layers that end each resolution, finest first
             (see `kv.models.feature_extractor`).
         mobile: whether the network is meant for TFLite, and so tested there.
@@ -35,6 +40,9 @@ class Entry:
     url: str
     year: int
     parameters: int | None = None
+    multiply_adds: int | None = None
+    errors: tuple | None = None
+    protocol: str = ""
     levels: tuple = ()
     mobile: bool = False
     tiny: Mapping = dataclasses.field(default_factory=dict)
@@ -141,14 +149,34 @@ def build_model(name, /, **kwargs):
 
 
 def entry_of(model):
-    """The entry whose network a model holds, found by the names of its levels; or `None`.
+    """The entry whose network a model holds, or `None` where that cannot be told.
+
+    A network is known by the names of its levels; members of a family that share them, by the
+    model's name.
 
     Args:
         model: any `keras.Model`, also one that was saved and loaded.
     """
-    names = {layer.name for layer in model.layers}
-    held = [entry for entry in _load().values() if entry.levels and names.issuperset(entry.levels)]
-    return max(held, key=lambda entry: len(entry.levels), default=None)
+    held = entries_of(model)
+    named = [entry for entry in held if _default_name(entry) == model.name]
+    return (named or held)[0] if len(held) == 1 or named else None
+
+
+def entries_of(model):
+    """The entries whose levels a model holds: one, or the members of a family, or none."""
+    position = {layer.name: index for index, layer in enumerate(model.layers)}
+    ranks = {
+        name: (len(entry.levels), sum(position[level] for level in entry.levels))
+        for name, entry in _load().items()
+        if entry.levels and position.keys() >= set(entry.levels)
+    }
+    # VGG19 has all layers that end VGG16's resolutions, but ends them later.
+    best = max(ranks.values(), default=None)
+    return [_entries[name] for name, rank in ranks.items() if rank == best]
+
+
+def _default_name(entry):
+    return inspect.signature(entry.builder).parameters["name"].default
 
 
 def _load():

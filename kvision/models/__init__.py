@@ -1,7 +1,15 @@
 """Builders: functions that return a plain `keras.Model`."""
 
-from kvision.models.classification import LeNet5, MobileNet, MobileNetV2
+from kvision.models import classification
+from kvision.models.classification import *  # noqa: F403
+from kvision.models.counting import multiply_adds
 from kvision.models.features import feature_extractor, levels
 from kvision.models.weights import copy_weights
 
-__all__ = ["LeNet5", "MobileNet", "MobileNetV2", "copy_weights", "feature_extractor", "levels"]
+__all__ = [
+    *classification.__all__,
+    "copy_weights",
+    "feature_extractor",
+    "levels",
+    "multiply_adds",
+]

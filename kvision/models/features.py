@@ -23,14 +23,14 @@ def levels(model):
     >>> kv.models.levels(kv.models.MobileNetV2(input_shape=(64, 64, 3)))[16]
     'block_13_expand_relu'
     """
-    entry = registry.entry_of(model)
-    if entry is None:
+    entries = registry.entries_of(model)
+    if not entries:
         raise ValueError(
             f"`{model.name}` holds no registered backbone, so it has no declared levels. Pass "
             "layer names to `feature_extractor`."
         )
     strides = _strides(model)
-    return {strides[name]: name for name in entry.levels}
+    return {strides[name]: name for name in entries[0].levels}
 
 
 def _strides(model):

@@ -1,8 +1,14 @@
 """What every classification builder begins and ends with."""
 
+import math
+
 import keras
 from keras import layers
 
+from kvision.layers import ReverseChannels
+
+# Of ImageNet's training images, red, green, blue: what the authors' Caffe networks subtract.
+IMAGENET_MEAN = (123.68, 116.779, 103.939)
 POOLINGS = (None, "avg", "max")
 
 
@@ -85,17 +91,66 @@ def dilate(strides, output_stride):
     return plan
 
 
-def check_options(builder, alpha, output_stride, stem_strides):
+def stem_plan(builder, strides, stem_strides):
+    """The strides of a stem's layers whose product is wanted: the first ones become 1.
+
+    Args:
+        builder: name for the error message.
+        strides: the paper's strides, in order.
+        stem_strides: their product as wanted; `None` for the paper's.
+
+    Returns:
+        A list as long as `strides`.
+    """
+    plans = [[1] * i + list(strides[i:]) for i in range(len(strides) + 1)]
+    products = [math.prod(plan) for plan in plans]
+    if stem_strides is None:
+        return plans[0]
+    if stem_strides not in products:
+        raise ValueError(
+            f"`stem_strides` must be one of {products} in `{builder}` (the first is the paper's). "
+            f"Received: {stem_strides}"
+        )
+    return plans[products.index(stem_strides)]
+
+
+def scaled(count, alpha):
+    """A number of filters or units, multiplied; never below 1."""
+    return max(1, round(count * alpha))
+
+
+def check_alpha(builder, alpha):
     if not alpha > 0:
         raise ValueError(f"`alpha` must be greater than 0 in `{builder}`. Received: {alpha}")
+
+
+def check_options(builder, alpha, output_stride, stem_strides):
+    check_alpha(builder, alpha)
+    check_output_stride(builder, output_stride)
+    if stem_strides not in (1, 2):
+        raise ValueError(f"`stem_strides` must be 1 or 2 in `{builder}`. Received: {stem_strides}")
+
+
+def check_output_stride(builder, output_stride):
     if output_stride not in (8, 16, 32):
         raise ValueError(
             f"`output_stride` must be 8, 16 or 32 in `{builder}`. Received: {output_stride}"
         )
-    if stem_strides not in (1, 2):
-        raise ValueError(f"`stem_strides` must be 1 or 2 in `{builder}`. Received: {stem_strides}")
 
 
 def zero_centre(x):
     """RGB or grey 0..255 to -1..1."""
     return layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(x)
+
+
+def subtract_mean(x):
+    """RGB 0..255 to blue, green, red less ImageNet's mean, as the authors' Caffe networks see it.
+
+    Pictures without three channels are centred by the mean grey and keep their order.
+    """
+    if x.shape[-1] != 3:
+        grey = sum(IMAGENET_MEAN) / 3
+        return layers.Rescaling(1.0, offset=-grey, name="mean_subtraction")(x)
+    offset = [-mean for mean in IMAGENET_MEAN]
+    x = layers.Rescaling(1.0, offset=offset, name="mean_subtraction")(x)
+    return ReverseChannels(name="rgb_to_bgr")(x)
