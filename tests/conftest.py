@@ -44,23 +44,39 @@ def shared_data():
 
 @pytest.fixture(scope="session")
 def alive():
-    """Gives a model moving statistics that fit some images (noise by default) at once.
+    """Gives a model moving statistics that fit some images at once.
 
-    A fresh model's outputs then vary, and a model trained for a few steps does without training
-    mode what it learned in it.
+    A model trained on `images` for a few steps then does without training mode what it learned in
+    it. A fresh model is given noise, and its outputs then vary; one without normalisation gets
+    kernels of He's scale at least, and scores of about 1.
     """
+
+    def enliven_plain(model, images):
+        import keras
+        import numpy as np
+
+        layers = [layer for layer in model.layers if hasattr(layer, "kernel")]
+        for layer in layers:
+            he = (2 / np.prod(layer.kernel.shape[:-1])) ** 0.5
+            layer.kernel.assign(layer.kernel * max(1.0, he / np.std(layer.kernel)))
+        if len(layers[-1].kernel.shape) == 2:
+            features = keras.Model(model.input, layers[-1].input)(images)
+            layers[-1].kernel.assign(layers[-1].kernel / np.std(features @ layers[-1].kernel))
 
     def adapt(model, low=0.0, high=255.0, images=None):
         import keras
         import numpy as np
 
+        fresh = images is None
+        if fresh:
+            shape = (4, *(size or 64 for size in model.input_shape[1:]))
+            images = np.random.default_rng(7).uniform(low, high, shape).astype("float32")
         norms = [la for la in model.layers if isinstance(la, keras.layers.BatchNormalization)]
+        if fresh and not norms:
+            enliven_plain(model, images)
         momenta = [norm.momentum for norm in norms]
         for norm in norms:
             norm.momentum = 0.0
-        if images is None:
-            shape = (4, *(size or 64 for size in model.input_shape[1:]))
-            images = np.random.default_rng(7).uniform(low, high, shape).astype("float32")
         model(images, training=True)
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum

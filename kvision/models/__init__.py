@@ -1,13 +1,17 @@
 """Builders: functions that return a plain `keras.Model`."""
 
 from kvision.models import classification
+from kvision.models.activation_maps import class_activation_maps
 from kvision.models.classification import *  # noqa: F403
+from kvision.models.convolutionalize import convolutionalize
 from kvision.models.counting import multiply_adds
 from kvision.models.features import feature_extractor, levels
 from kvision.models.weights import copy_weights
 
 __all__ = [
     *classification.__all__,
+    "class_activation_maps",
+    "convolutionalize",
     "copy_weights",
     "feature_extractor",
     "levels",

@@ -1,15 +1,19 @@
 """Weights from elsewhere: another model, a file, the official ImageNet files."""
 
+import functools
 from pathlib import Path
 
 import keras
+import numpy as np
 
 
 def copy_weights(source, target, skip=()):
     """Copies the weights of one model into another of the same architecture.
 
-    Layers are matched by name where the names agree, else by order. Nothing is copied unless
-    everything fits.
+    Layers are matched by name where the names agree, else by order. Where the two differ in how
+    they write the same function, it is folded exactly: a convolution's bias before batch
+    normalisation goes into its mean, a missing scale is 1, another epsilon goes into the variance.
+    Nothing is copied unless everything fits.
 
     Args:
         source: a built `keras.Model`, e.g. one of keras.applications.
@@ -20,7 +24,8 @@ def copy_weights(source, target, skip=()):
         `target`.
 
     Raises:
-        ValueError: where a layer has no counterpart or the shapes differ.
+        ValueError: where a layer has no counterpart, the shapes differ, or the target has no place
+            for a bias.
 
     Example:
 
@@ -28,11 +33,11 @@ def copy_weights(source, target, skip=()):
     >>> theirs = keras.applications.MobileNetV2(weights=None, alpha=0.35)
     >>> ours = kv.models.copy_weights(theirs, kv.models.MobileNetV2(alpha=0.35))
     """
-    pending = []
-    for theirs, ours in _pairs(_weighted(source), _weighted(target)):
-        if ours.name in skip:
-            continue
-        pending.append((ours, _fitted(theirs, ours)))
+    pairs = [
+        pair for pair in _pairs(_weighted(source), _weighted(target)) if pair[1].name not in skip
+    ]
+    biases = Biases(pairs)
+    pending = [(ours, _fitted(theirs, ours, biases)) for theirs, ours in pairs]
     for layer, values in pending:
         layer.set_weights(values)
     return target
@@ -68,9 +73,8 @@ def load_weights(model, weights, official=None):
                 "or the path of a file."
             )
         has_classifier = any(layer.name == "predictions" for layer in model.layers)
-        return copy_weights(
-            official(include_top=has_classifier), model, _new_classifier(1000, model)
-        )
+        source = official(include_top=has_classifier)
+        return copy_weights(source, model, _other_classifiers(source, model))
     path = Path(weights)
     if path.is_dir():
         path = path / "model.keras"
@@ -85,11 +89,18 @@ def load_weights(model, weights, official=None):
     if path.suffix != ".keras":
         raise ValueError(f"A weights file ends in .keras or .weights.h5. Received: {str(path)!r}")
     source = keras.models.load_model(path, compile=False, safe_mode=True)
-    return copy_weights(source, model, _new_classifier(source.output_shape[-1], model))
+    return copy_weights(source, model, _other_classifiers(source, model))
 
 
-def _new_classifier(classes, model):
-    return () if model.output_shape[-1] == classes else ("predictions",)
+def _other_classifiers(source, model):
+    """Names of the classifiers if the two models have different numbers of classes, else none."""
+    layers = {layer.name: layer for layer in model.layers}
+    if "predictions" not in layers:
+        return ()
+    classes = source.get_layer("predictions").output.shape[-1]
+    if layers["predictions"].output.shape[-1] == classes:
+        return ()
+    return model.output_names if isinstance(model.output, dict) else ("predictions",)
 
 
 def _weighted(model):
@@ -118,9 +129,17 @@ def _pairs(sources, targets):
     )
 
 
-def _fitted(theirs, ours):
+def _fitted(theirs, ours, biases):
     """Weights of `theirs` in the shapes of `ours`; only axes of length 1 may come or go."""
-    values = theirs.get_weights()
+    normalizations = (
+        isinstance(ours, keras.layers.BatchNormalization) and ours.scale and ours.center
+    )
+    if normalizations and isinstance(theirs, type(ours)):
+        values = _normalization(theirs, ours, biases.before(ours))
+    else:
+        values = theirs.get_weights()
+        if getattr(theirs, "use_bias", False) and getattr(ours, "use_bias", None) is False:
+            biases.carry(ours, values.pop())
     shapes = [tuple(weight.shape) for weight in ours.weights]
 
     def squeezed(shape):
@@ -130,6 +149,47 @@ def _fitted(theirs, ours):
         raise ValueError(
             f"The weights of layer {theirs.name!r} must fit {ours.name!r}. Received shapes "
             f"{[value.shape for value in values]} for {shapes}. Build both models with the same "
-            "`alpha`, `classes` and channels."
+            "`alpha`, `classes`, channels and, where dense layers see the whole map, the same "
+            "size."
         )
     return [value.reshape(shape) for value, shape in zip(values, shapes, strict=True)]
+
+
+def _normalization(theirs, ours, bias):
+    """Batch normalisation with the weights and the epsilon that `ours` has."""
+    mean, variance = (np.asarray(w) for w in (theirs.moving_mean, theirs.moving_variance))
+    gamma = np.asarray(theirs.gamma) if theirs.scale else np.ones_like(mean)
+    beta = np.asarray(theirs.beta) if theirs.center else np.zeros_like(mean)
+    variance = variance + (theirs.epsilon - ours.epsilon)
+    if (variance < 0).any():  # the difference of the epsilons is more than the variance
+        scale = np.sqrt(ours.epsilon / (variance + ours.epsilon))
+        gamma, variance = np.where(variance < 0, gamma * scale, gamma), np.maximum(variance, 0.0)
+    return [gamma, beta, mean - bias, variance]
+
+
+class Biases:
+    """Biases on their way from convolutions that lose them to the normalisation that follows."""
+
+    def __init__(self, pairs):
+        self._pairs = pairs
+        self._carried = {}
+
+    @functools.cached_property
+    def _followers(self):
+        return {
+            id(layer.input): layer
+            for _, layer in self._pairs
+            if isinstance(layer, keras.layers.BatchNormalization)
+        }
+
+    def carry(self, layer, bias):
+        follower = self._followers.get(id(layer.output))
+        if follower is None and bias.any():
+            raise ValueError(
+                f"Layer {layer.name!r} must have a bias or be followed by batch normalisation, as "
+                "its source has a bias. Build the target with `use_bias=True`."
+            )
+        self._carried[id(follower)] = bias
+
+    def before(self, layer):
+        return self._carried.get(id(layer), 0.0)

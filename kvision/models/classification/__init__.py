@@ -1,5 +1,10 @@
 """Networks that say what a picture shows."""
 
+from kvision.models.classification.alexnet import AlexNet
+from kvision.models.classification.googlenet import GoogLeNet
+from kvision.models.classification.inception_v2 import InceptionV2
+from kvision.models.classification.inception_v3 import InceptionV3
+from kvision.models.classification.inception_v4 import InceptionV4
 from kvision.models.classification.lenet5 import LeNet5
 from kvision.models.classification.mobilenet import MobileNet
 from kvision.models.classification.mobilenet_v2 import MobileNetV2
@@ -13,8 +18,14 @@ from kvision.models.classification.resnet import (
     ResNet152,
 )
 from kvision.models.classification.resnet_cifar import PlainNetCIFAR, ResNetCIFAR
+from kvision.models.classification.vgg import VGG11, VGG11LRN, VGG13, VGG16, VGG16C, VGG19
 
 __all__ = [
+    "AlexNet",
+    "GoogLeNet",
+    "InceptionV2",
+    "InceptionV3",
+    "InceptionV4",
     "LeNet5",
     "MobileNet",
     "MobileNetV2",
@@ -27,4 +38,10 @@ __all__ = [
     "ResNet34",
     "ResNet50",
     "ResNetCIFAR",
+    "VGG11",
+    "VGG11LRN",
+    "VGG13",
+    "VGG16",
+    "VGG16C",
+    "VGG19",
 ]

@@ -58,6 +58,7 @@ def class_codes(classes, units=84):
     url="http://yann.lecun.com/exdb/publis/pdf/lecun-98.pdf",
     year=1998,
     parameters=60_000,
+    multiply_adds=325_680,
     levels=("C1", "C3", "C5"),
     mobile=True,
 )

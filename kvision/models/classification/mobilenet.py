@@ -37,6 +37,7 @@ PAIRS = (
     url="https://arxiv.org/abs/1704.04861",
     year=2017,
     parameters=4_231_976,
+    multiply_adds=568_740_352,
     levels=(
         "conv_pw_1_relu",
         "conv_pw_3_relu",

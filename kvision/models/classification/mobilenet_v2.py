@@ -36,6 +36,7 @@ BLOCKS = tuple((t, c, s if i == 0 else 1) for t, c, n, s in STAGES for i in rang
     url="https://arxiv.org/abs/1801.04381",
     year=2018,
     parameters=3_504_872,
+    multiply_adds=300_774_272,
     levels=(
         "block_1_expand_relu",
         "block_3_expand_relu",

@@ -52,6 +52,37 @@ def classifier(x, include_top, pooling, classes, activation, dropout=0.0):
     return x
 
 
+def dense_classifier(
+    x, include_top, pooling, classes, activation, units, dropout, input_shape, builder, **options
+):
+    """Flatten and three dense layers, as AlexNet and VGG end; or the pooling that was asked for.
+
+    Args:
+        units: of `fc6` and `fc7`.
+        dropout: fraction dropped after each of them.
+        input_shape: of the model; with the classifier its size must be known.
+        builder: name for the error message.
+        **options: of the three `Dense` layers; under `hidden` those of `fc6` and `fc7` alone.
+    """
+    if not include_top:
+        return classifier(x, include_top, pooling, classes, activation)
+    check_top(include_top, pooling, classes)
+    if None in x.shape[1:3]:
+        raise ValueError(
+            f"`input_shape` of `{builder}` must be of known height and width with "
+            f"`include_top=True`, as its dense layers see the whole map. Received: {input_shape}. "
+            "Build it with a size; `kv.models.convolutionalize` makes it slide over any other."
+        )
+    hidden = options.pop("hidden", {})
+    x = layers.Flatten(name="flatten")(x)
+    for name in ("fc6", "fc7"):
+        x = layers.Dense(units, activation="relu", name=name, **options, **hidden)(x)
+        x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
+    return layers.Dense(
+        classes, activation=activation, dtype="float32", name="predictions", **options
+    )(x)
+
+
 def check_top(include_top, pooling, classes):
     if pooling not in POOLINGS:
         raise ValueError(f"`pooling` must be one of {POOLINGS}. Received: {pooling!r}")
@@ -131,6 +162,14 @@ def check_options(builder, alpha, output_stride, stem_strides):
         raise ValueError(f"`stem_strides` must be 1 or 2 in `{builder}`. Received: {stem_strides}")
 
 
+def check_auxiliary(argument, wanted, include_top):
+    if wanted and not include_top:
+        raise ValueError(
+            f"`{argument}=True` must be used with `include_top=True`: the heads are classifiers. "
+            "Received: include_top=False"
+        )
+
+
 def check_output_stride(builder, output_stride):
     if output_stride not in (8, 16, 32):
         raise ValueError(
@@ -143,14 +182,17 @@ def zero_centre(x):
     return layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(x)
 
 
-def subtract_mean(x):
-    """RGB 0..255 to blue, green, red less ImageNet's mean, as the authors' Caffe networks see it.
+def subtract_mean(x, bgr=False):
+    """RGB 0..255 less ImageNet's mean.
 
-    Pictures without three channels are centred by the mean grey and keep their order.
+    Args:
+        x: pixels. Without three channels they lose the mean grey.
+        bgr: whether red, green, blue become blue, green, red, as the authors' Caffe networks (and
+            so keras.applications' weights) want them.
     """
     if x.shape[-1] != 3:
         grey = sum(IMAGENET_MEAN) / 3
         return layers.Rescaling(1.0, offset=-grey, name="mean_subtraction")(x)
     offset = [-mean for mean in IMAGENET_MEAN]
     x = layers.Rescaling(1.0, offset=offset, name="mean_subtraction")(x)
-    return ReverseChannels(name="rgb_to_bgr")(x)
+    return ReverseChannels(name="rgb_to_bgr")(x) if bgr else x

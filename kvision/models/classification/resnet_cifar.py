@@ -24,6 +24,7 @@ FACTS = {
     "url": "https://arxiv.org/abs/1512.03385",
     "year": 2015,
     "parameters": 269_722,
+    "multiply_adds": 40_551_040,
     "levels": ("stage_1", "stage_2", "stage_3"),
     "tiny": {"depth": 8, "alpha": 0.5, "input_shape": (16, 16, 3), "classes": 4},
 }
