@@ -54,18 +54,17 @@ class LocalResponseNormalization(keras.layers.Layer):
         channels = inputs.shape[-1]
         reach = self.size // 2
         around = [(0, 0)] * (len(inputs.shape) - 1) + [(reach, reach)]
-        squares = ops.pad(ops.square(inputs * self.alpha**0.5), around)
+        small = inputs * self.alpha**0.5
+        squares = ops.pad(small * small, around)  # TFLite multiplies in int8, but squares in float
         energy = self.bias + sum(squares[..., i : i + channels] for i in range(self.size))
         return inputs * self._power(energy)
 
     def _power(self, energy):
-        """`energy ** -beta`, for the usual exponents by roots, which are faster and quantise."""
-        if self.beta == 0.5:
-            return ops.rsqrt(energy)
-        if self.beta == 0.75:
-            root = ops.rsqrt(energy)
-            return root * ops.sqrt(root)
-        return ops.power(energy, -self.beta)
+        """`energy ** -beta`; for the usual exponents by the one root that TFLite has in int8."""
+        if self.beta not in (0.5, 0.75):
+            return ops.power(energy, -self.beta)
+        root = ops.rsqrt(energy)
+        return root if self.beta == 0.5 else root * root * ops.rsqrt(root)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -14,10 +14,10 @@ class RadialBasis(keras.layers.Layer):
         **kwargs: of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, units)`.
+        `(batch, units)`, or maps `(batch, rows, columns, units)`.
 
     Output shape:
-        `(batch, classes)`; the nearest class has the largest value, at most 0.
+        `(batch, classes)`, or maps of it; the nearest class has the largest value, at most 0.
 
     Raises:
         ValueError: where the codes are not as long as the input.

@@ -8,53 +8,6 @@ import kvision as kv
 from kvision.models.classification.parts import dilate, round_channels
 
 
-def trainable_count(model):
-    return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
-
-
-def multiply_adds(model):
-    total = 0
-    for layer in model.layers:
-        if isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)):
-            total += int(np.prod(layer.output.shape[1:3])) * int(np.prod(layer.kernel.shape))
-        elif isinstance(layer, keras.layers.Dense):
-            total += int(np.prod(layer.kernel.shape))
-    return total
-
-
-@pytest.mark.parametrize(
-    ("alpha", "expected"), [(0.75, 2_585_560), (0.5, 1_331_592), (0.25, 470_072)]
-)
-def test_mobilenet_widths(alpha, expected):
-    assert trainable_count(kv.models.MobileNet(alpha=alpha)) == expected
-
-
-@pytest.mark.parametrize(
-    ("alpha", "expected"),
-    [(1.4, 6_108_776), (1.3, 5_386_792), (0.75, 2_636_424), (0.5, 1_968_680), (0.35, 1_677_128)],
-)
-def test_mobilenet_v2_widths(alpha, expected):
-    assert trainable_count(kv.models.MobileNetV2(alpha=alpha)) == expected
-
-
-def test_moving_statistics():
-    for model, expected in ((kv.models.MobileNet(), 21_888), (kv.models.MobileNetV2(), 34_112)):
-        assert model.count_params() - trainable_count(model) == expected
-
-
-@pytest.mark.parametrize(("side", "millions"), [(224, 568.7), (192, 418), (160, 290), (128, 186)])
-def test_mobilenet_multiply_adds_of_table_7(side, millions):
-    model = kv.models.MobileNet(input_shape=(side, side, 3))
-    assert multiply_adds(model) / 1e6 == pytest.approx(millions, abs=0.7)
-
-
-@pytest.mark.parametrize(("alpha", "millions"), [(1.0, 300.8), (1.4, 582)])
-def test_mobilenet_v2_multiply_adds(alpha, millions):
-    assert multiply_adds(kv.models.MobileNetV2(alpha=alpha)) / 1e6 == pytest.approx(
-        millions, abs=0.7
-    )
-
-
 def test_depth_multiplier_doubles_the_depthwise_outputs():
     model = kv.models.MobileNet(alpha=0.25, depth_multiplier=2, input_shape=(64, 64, 3))
     assert model.get_layer("conv_dw_1").output.shape[-1] == 2 * 8

@@ -1,4 +1,4 @@
-"""Every builder that is meant for phones gives there what it gives here."""
+"""Every builder gives on a phone what it gives here; those meant for phones also in int8."""
 
 import keras
 import numpy as np
@@ -6,7 +6,9 @@ import pytest
 
 import kvision as kv
 
-MOBILE = [name for name in kv.list_models("classification") if kv.model_info(name).mobile]
+NAMES = kv.list_models("classification")
+MOBILE = [name for name in NAMES if kv.model_info(name).mobile]
+OTHERS = [name for name in NAMES if name not in MOBILE]
 
 
 @pytest.fixture(scope="module", params=MOBILE)
@@ -37,3 +39,16 @@ def test_int8_file_keeps_the_classes(learned, tmp_path):
     report = kv.export.verify(model, path, [(images, labels)])
     assert report.passed, report.reasons
     assert not report.random_operators
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_networks_for_the_desk_convert_too(name, tmp_path, alive):
+    entry = kv.model_info(name)
+    model = alive(entry.builder(**entry.tiny))
+    shape = (8, *model.input_shape[1:])
+    images = np.random.default_rng(0).uniform(0, 255, shape).astype("float32")
+    labels = np.asarray(model(images)).argmax(axis=1)
+    path = kv.export.tflite(model, tmp_path / "model.tflite")
+    report = kv.export.verify(model, path, [(images, labels)])
+    assert report.passed, report.reasons
+    assert report.max_difference < 1e-4

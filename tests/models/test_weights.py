@@ -5,14 +5,35 @@ import pytest
 import kvision as kv
 
 SMALL = {"alpha": 0.35, "input_shape": (32, 32, 3)}
+# How keras.applications zero-centres the pixels of each.
+CENTRING = {
+    "MobileNet": "mobilenet",
+    "MobileNetV2": "mobilenet_v2",
+    "VGG16": "vgg16",
+    "VGG19": "vgg19",
+    "ResNet50": "resnet",
+    "ResNet101": "resnet",
+    "ResNet152": "resnet",
+    "InceptionV3": "inception_v3",
+}
 
 
-def pair(name, alpha, shape, **kwargs):
-    theirs = getattr(keras.applications, name)(
-        weights=None, alpha=alpha, input_shape=shape, **kwargs
-    )
-    ours = getattr(kv.models, name)(alpha=alpha, input_shape=shape, **kwargs)
-    return theirs, ours
+def centred(name, pixels):
+    return getattr(keras.applications, CENTRING[name]).preprocess_input(pixels.copy())
+
+
+def pair(name, shape, **kwargs):
+    """Their network with random weights, biases and statistics, and ours as built."""
+    theirs = getattr(keras.applications, name)(weights=None, input_shape=shape, **kwargs)
+    random = np.random.default_rng(0)
+    for layer in theirs.layers:
+        if getattr(layer, "use_bias", False):
+            layer.bias.assign(random.normal(0, 0.1, layer.bias.shape))
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.beta.assign(random.normal(0, 0.1, layer.beta.shape))
+            if layer.scale:
+                layer.gamma.assign(random.uniform(0.5, 1.5, layer.gamma.shape))
+    return theirs, getattr(kv.models, name)(input_shape=shape, **kwargs)
 
 
 def assert_same(actual, expected):
@@ -21,20 +42,43 @@ def assert_same(actual, expected):
     assert np.abs(actual - expected).max() < 1e-4 * np.abs(expected).max()
 
 
-@pytest.mark.parametrize("shape", [(96, 96, 3), (64, 128, 3)])
 @pytest.mark.parametrize(
-    ("name", "alpha"), [("MobileNet", 0.25), ("MobileNetV2", 0.35), ("MobileNetV2", 1.4)]
+    ("name", "shape", "options"),
+    [
+        ("MobileNet", (96, 96, 3), {"alpha": 0.25, "classes": 11}),
+        ("MobileNet", (64, 128, 3), {"alpha": 0.25, "classes": 11}),
+        ("MobileNetV2", (96, 96, 3), {"alpha": 0.35, "classes": 11}),
+        ("MobileNetV2", (64, 128, 3), {"alpha": 0.35, "classes": 11}),
+        ("MobileNetV2", (96, 96, 3), {"alpha": 1.4, "classes": 11}),
+        ("VGG16", (32, 32, 3), {"classes": 11}),
+        ("VGG19", (47, 64, 3), {"include_top": False}),
+        ("ResNet50", (75, 49, 3), {"classes": 11}),
+        pytest.param("ResNet101", (64, 64, 3), {"classes": 11}, marks=pytest.mark.slow),
+        pytest.param("ResNet152", (64, 64, 3), {"classes": 11}, marks=pytest.mark.slow),
+        ("InceptionV3", (75, 91, 3), {"classes": 11}),
+    ],
 )
-def test_same_pixels_give_the_numbers_of_keras_applications(name, alpha, shape, alive):
-    theirs, ours = pair(name, alpha, shape, classes=11)
-    alive(theirs, -1.0, 1.0)
+def test_same_pixels_give_the_numbers_of_keras_applications(name, shape, options, alive, request):
+    if not name.startswith("VGG"):  # deep normalised networks of random weights magnify rounding
+        keras.config.set_floatx("float64")
+        request.addfinalizer(lambda: keras.config.set_floatx("float32"))
+    theirs, ours = pair(name, shape, **options)
+    pixels = np.random.default_rng(1).uniform(0, 255, (4, *shape))
+    if name.startswith("VGG"):
+        pixels = (pixels / 100).astype("float32")  # else the softmax of random weights saturates
+    else:
+        alive(theirs, images=centred(name, pixels))
     assert kv.models.copy_weights(theirs, ours) is ours
-    pixels = np.random.default_rng(1).uniform(0, 255, (2, *shape)).astype("float32")
-    assert_same(ours(pixels), theirs(pixels / 127.5 - 1))
+    pixels, zero_centred = pixels[:2], centred(name, pixels[:2])
+    if name == "InceptionV3":  # its 94 layers magnify even the rounding of Rescaling's 1 / 127.5
+        bare = kv.models.InceptionV3(input_shape=shape, include_preprocessing=False, **options)
+        bare.set_weights(ours.get_weights())
+        ours, pixels = bare, zero_centred
+    assert_same(ours(pixels), theirs(zero_centred))
 
 
 def test_mobilenet_v2_agrees_at_odd_sizes(alive):
-    theirs, ours = pair("MobileNetV2", 0.35, (75, 49, 3), include_top=False)
+    theirs, ours = pair("MobileNetV2", (75, 49, 3), alpha=0.35, include_top=False)
     kv.models.copy_weights(alive(theirs, -1.0, 1.0), ours)
     pixels = np.random.default_rng(1).uniform(0, 255, (1, 75, 49, 3)).astype("float32")
     assert_same(ours(pixels), theirs(pixels / 127.5 - 1))
@@ -99,23 +143,89 @@ def test_weights_h5_and_unknown_kinds(tmp_path):
         kv.models.LeNet5(weights="imagenet")
 
 
-@pytest.mark.parametrize("name", ["MobileNet", "MobileNetV2"])
-def test_imagenet_goes_through_keras_applications(name, monkeypatch, alive):
+@pytest.mark.parametrize("name", CENTRING)
+def test_imagenet_goes_through_keras_applications(name, monkeypatch):
     """The official builder is asked for ImageNet weights; here it answers with random ones."""
     official, asked = getattr(keras.applications, name), []
+    options = {"alpha": 0.5} if "Mobile" in name else {}
+
+    def offline(weights, include_top, **kwargs):
+        asked.append((weights, include_top, kwargs.get("alpha")))
+        with keras.StatelessScope(initialize_variables=False):
+            small = {} if include_top else {"input_shape": (96, 96, 3)}
+            model = official(weights=None, include_top=include_top, **small, **kwargs)
+        counted.append(len(model.weights))
+        return model
+
+    def copied(source, target, skip=()):
+        copies.append((source.output_shape, target.output_shape, tuple(skip)))
+        return target
+
+    counted, copies = [], []
+    monkeypatch.setattr(keras.applications, name, offline)
+    monkeypatch.setattr(kv.models.weights, "copy_weights", copied)
+    with keras.StatelessScope(initialize_variables=False):
+        for changes in ({}, {"classes": 3}, {"include_top": False, "input_shape": (96, 96, 3)}):
+            getattr(kv.models, name)(weights="imagenet", **options, **changes)
+    alpha = options.get("alpha")
+    tops = (True, True, False)
+    assert asked == [("imagenet", top, alpha) for top in tops]
+    assert [skip for *_, skip in copies] == [(), ("predictions",), ()]
+    assert copies[0][:2] == ((None, 1000), (None, 1000))
+    assert copies[1][:2] == ((None, 1000), (None, 3))
+    assert counted[0] > counted[2]
+
+
+def test_imagenet_fills_the_features_and_leaves_new_classes_alone(monkeypatch, alive):
+    official = keras.applications.ResNet50
 
     def offline(weights, **kwargs):
-        asked.append((weights, kwargs["include_top"], kwargs["alpha"]))
         keras.utils.set_random_seed(3)
         return alive(official(weights=None, **kwargs))
 
-    monkeypatch.setattr(keras.applications, name, offline)
-    builder = getattr(kv.models, name)
-    whole = builder(weights="imagenet", alpha=0.5, input_shape=(64, 64, 3))
-    tuned = builder(weights="imagenet", alpha=0.5, input_shape=(64, 64, 3), classes=3)
-    builder(weights="imagenet", alpha=0.5, include_top=False)
-    assert asked == [("imagenet", True, 0.5), ("imagenet", True, 0.5), ("imagenet", False, 0.5)]
-    last = "Conv_1_bn" if name == "MobileNetV2" else "conv_pw_13_bn"
-    variance = np.asarray(whole.get_layer(last).moving_variance)
+    monkeypatch.setattr(keras.applications, "ResNet50", offline)
+    tuned = kv.models.ResNet50(weights="imagenet", input_shape=(64, 64, 3), classes=3)
+    variance = np.asarray(tuned.get_layer("conv5_block3_3_bn").moving_variance)
     assert np.abs(variance - 1.0).min() > 0.01, "the moving statistics are those of a fresh model"
-    np.testing.assert_array_equal(np.asarray(tuned.get_layer(last).moving_variance), variance)
+
+
+def conv_norm_pair(source_options, target_options):
+    def net(use_bias, **options):
+        layers = [keras.layers.Conv2D(5, 3, use_bias=use_bias)]
+        if options.pop("normalized", True):
+            layers.append(keras.layers.BatchNormalization(**options))
+        return keras.Sequential([keras.Input((8, 8, 3)), *layers])
+
+    return net(**source_options), net(**target_options)
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        {"use_bias": True},
+        {"use_bias": True, "epsilon": 0.1},
+        {"use_bias": False, "scale": False},
+        {"use_bias": True, "center": False, "epsilon": 1e-9},
+    ],
+)
+def test_what_differs_before_normalisation_is_folded_exactly(theirs):
+    source, target = conv_norm_pair(theirs, {"use_bias": False, "epsilon": 1e-3})
+    random = np.random.default_rng(0)
+    source.set_weights([random.uniform(0.1, 2.0, w.shape) for w in source.get_weights()])
+    source.layers[-1].moving_variance.assign([1e-5, 1e-4, 0.01, 1.0, 50.0])
+    kv.models.copy_weights(source, target)
+    pixels = random.normal(0, 1, (2, 8, 8, 3)).astype("float32")
+    expected = np.asarray(source(pixels))
+    np.testing.assert_allclose(
+        np.asarray(target(pixels)), expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max()
+    )
+
+
+def test_a_bias_without_a_place_is_an_error():
+    source, target = conv_norm_pair(
+        {"use_bias": True, "normalized": False}, {"use_bias": False, "normalized": False}
+    )
+    kv.models.copy_weights(source, target)  # a bias of zeros needs none
+    source.layers[0].bias.assign(np.ones(5))
+    with pytest.raises(ValueError, match="must have a bias or be followed by batch normalisation"):
+        kv.models.copy_weights(source, target)

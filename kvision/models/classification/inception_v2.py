@@ -43,6 +43,8 @@ MODULES = {
     year=2015,
     parameters=11_285_224,
     multiply_adds=2_032_600_064,
+    errors=(21.99, 5.82),
+    protocol="144 crops",
     levels=("conv1", "conv2", "inception_3b", "inception_4d", "inception_5b"),
     tiny={"alpha": 0.125, "input_shape": (32, 32, 3), "classes": 4, "stem_strides": 2},
 )

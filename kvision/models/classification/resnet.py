@@ -126,7 +126,14 @@ def _official(builder):
     return build and (lambda include_top: build(include_top=include_top, weights="imagenet"))
 
 
-@register(**FACTS, parameters=11_515_688, multiply_adds=1_794_805_760, tiny=TINY)
+@register(
+    **FACTS,
+    parameters=11_515_688,
+    multiply_adds=1_794_805_760,
+    errors=(27.94, None),
+    protocol="10-crop",
+    tiny=TINY,
+)
 @variant_of(resnet, without=("shortcut", "stride_on"))
 def PlainNet18(**arguments):
     """ResNet18 without its shortcuts, to see what they are for.
@@ -139,7 +146,14 @@ def PlainNet18(**arguments):
     return resnet(("PlainNet18", basic_block, (2, 2, 2, 2)), **arguments)
 
 
-@register(**FACTS, parameters=21_623_848, multiply_adds=3_644_493_824, tiny=TINY_DEEP)
+@register(
+    **FACTS,
+    parameters=21_623_848,
+    multiply_adds=3_644_493_824,
+    errors=(28.54, None),
+    protocol="10-crop",
+    tiny=TINY_DEEP,
+)
 @variant_of(resnet, without=("shortcut", "stride_on"))
 def PlainNet34(**arguments):
     """ResNet34 without its shortcuts: deeper than PlainNet18, and worse.
@@ -152,7 +166,14 @@ def PlainNet34(**arguments):
     return resnet(("PlainNet34", basic_block, (3, 4, 6, 3)), **arguments)
 
 
-@register(**FACTS, parameters=11_689_512, multiply_adds=1_814_073_344, tiny=TINY)
+@register(
+    **FACTS,
+    parameters=11_689_512,
+    multiply_adds=1_814_073_344,
+    errors=(27.88, None),
+    protocol="10-crop, option A",
+    tiny=TINY,
+)
 @variant_of(resnet, without=("stride_on",))
 def ResNet18(**arguments):
     """ResNet of 18 layers, the lightest: basic blocks of two 3x3 convolutions.
@@ -165,7 +186,14 @@ def ResNet18(**arguments):
     return resnet(("ResNet18", basic_block, (2, 2, 2, 2)), **arguments)
 
 
-@register(**FACTS, parameters=21_797_672, multiply_adds=3_663_761_408, tiny=TINY_DEEP)
+@register(
+    **FACTS,
+    parameters=21_797_672,
+    multiply_adds=3_663_761_408,
+    errors=(24.52, 7.46),
+    protocol="10-crop",
+    tiny=TINY_DEEP,
+)
 @variant_of(resnet, without=("stride_on",))
 def ResNet34(**arguments):
     """ResNet of 34 layers: basic blocks of two 3x3 convolutions.
@@ -178,7 +206,14 @@ def ResNet34(**arguments):
     return resnet(("ResNet34", basic_block, (3, 4, 6, 3)), **arguments)
 
 
-@register(**FACTS, parameters=25_557_032, multiply_adds=3_857_973_248, tiny=TINY_DEEP)
+@register(
+    **FACTS,
+    parameters=25_557_032,
+    multiply_adds=3_857_973_248,
+    errors=(22.85, 6.71),
+    protocol="10-crop",
+    tiny=TINY_DEEP,
+)
 @variant_of(resnet)
 def ResNet50(**arguments):
     """ResNet of 50 layers, the backbone most used: bottleneck blocks.
@@ -193,7 +228,14 @@ def ResNet50(**arguments):
     return resnet(("ResNet50", bottleneck_block, (3, 4, 6, 3)), **arguments)
 
 
-@register(**FACTS, parameters=44_549_160, multiply_adds=7_570_194_432, tiny=TINY_DEEP)
+@register(
+    **FACTS,
+    parameters=44_549_160,
+    multiply_adds=7_570_194_432,
+    errors=(21.75, 6.05),
+    protocol="10-crop",
+    tiny=TINY_DEEP,
+)
 @variant_of(resnet)
 def ResNet101(**arguments):
     """ResNet of 101 layers: bottleneck blocks; keras.applications' weights fit.
@@ -206,7 +248,14 @@ def ResNet101(**arguments):
     return resnet(("ResNet101", bottleneck_block, (3, 4, 23, 3)), **arguments)
 
 
-@register(**FACTS, parameters=60_192_808, multiply_adds=11_282_415_616, tiny=TINY_DEEP)
+@register(
+    **FACTS,
+    parameters=60_192_808,
+    multiply_adds=11_282_415_616,
+    errors=(21.43, 5.71),
+    protocol="10-crop",
+    tiny=TINY_DEEP,
+)
 @variant_of(resnet)
 def ResNet152(**arguments):
     """ResNet of 152 layers, the paper's deepest for ImageNet; keras.applications' weights fit.

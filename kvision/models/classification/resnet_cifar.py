@@ -30,7 +30,7 @@ FACTS = {
 }
 
 
-@register(**FACTS)
+@register(**FACTS, errors=(8.75, None), protocol="CIFAR-10, single view")
 @documented
 def ResNetCIFAR(
     include_top=True,
@@ -52,7 +52,7 @@ def ResNetCIFAR(
     Args:
         input_shape: `(height, width, channels)`, any size.
         depth: number of layers: 6n + 2 for n blocks a stage. The paper has 20, 32, 44, 56, 110
-            and 1202.
+            and 1202; Keras builds the last only after `sys.setrecursionlimit(20000)`.
         shortcut: `"A"`, the paper's: every second pixel and zeros behind; or `"B"`: projections.
 
     Differs from the paper: pixels go to -1..1, where the paper subtracts the mean of each pixel.

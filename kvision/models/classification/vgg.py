@@ -32,6 +32,7 @@ FACTS = {
     "recognition",
     "url": "https://arxiv.org/abs/1409.1556",
     "year": 2014,
+    "protocol": "dense, one scale of 256",  # Table 3
     "tiny": {"alpha": 0.125, "input_shape": (32, 32, 3), "classes": 4, "dropout": 0.0},
 }
 
@@ -96,7 +97,13 @@ def levels(stages, first=None):
     return (first or last[0], *last[1:], "pool5")
 
 
-@register(**FACTS, parameters=132_863_336, multiply_adds=7_609_090_048, levels=levels(A))
+@register(
+    **FACTS,
+    parameters=132_863_336,
+    multiply_adds=7_609_090_048,
+    errors=(29.6, 10.4),
+    levels=levels(A),
+)
 @variant_of(vgg)
 def VGG11(**arguments):
     """VGG of 11 layers: configuration A.
@@ -109,7 +116,13 @@ def VGG11(**arguments):
     return vgg(("VGG11", A), **arguments)
 
 
-@register(**FACTS, parameters=132_863_336, multiply_adds=7_609_090_048, levels=levels(A, "norm1"))
+@register(
+    **FACTS,
+    parameters=132_863_336,
+    multiply_adds=7_609_090_048,
+    errors=(29.7, 10.5),
+    levels=levels(A, "norm1"),
+)
 @variant_of(vgg)
 def VGG11LRN(**arguments):
     """VGG11 with AlexNet's local response normalisation, which did not help: configuration A-LRN.
@@ -122,7 +135,13 @@ def VGG11LRN(**arguments):
     return vgg(("VGG11LRN", A), **arguments)
 
 
-@register(**FACTS, parameters=133_047_848, multiply_adds=11_308_466_176, levels=levels(B))
+@register(
+    **FACTS,
+    parameters=133_047_848,
+    multiply_adds=11_308_466_176,
+    errors=(28.7, 9.9),
+    levels=levels(B),
+)
 @variant_of(vgg)
 def VGG13(**arguments):
     """VGG of 13 layers: configuration B.
@@ -135,7 +154,13 @@ def VGG13(**arguments):
     return vgg(("VGG13", B), **arguments)
 
 
-@register(**FACTS, parameters=133_638_952, multiply_adds=11_770_888_192, levels=levels(C))
+@register(
+    **FACTS,
+    parameters=133_638_952,
+    multiply_adds=11_770_888_192,
+    errors=(28.1, 9.4),
+    levels=levels(C),
+)
 @variant_of(vgg)
 def VGG16C(**arguments):
     """VGG of 16 layers, three of them 1x1: configuration C.
@@ -148,7 +173,13 @@ def VGG16C(**arguments):
     return vgg(("VGG16C", C), **arguments)
 
 
-@register(**FACTS, parameters=138_357_544, multiply_adds=15_470_264_320, levels=levels(D))
+@register(
+    **FACTS,
+    parameters=138_357_544,
+    multiply_adds=15_470_264_320,
+    errors=(27.0, 8.8),
+    levels=levels(D),
+)
 @variant_of(vgg)
 def VGG16(**arguments):
     """VGG of 16 layers, the backbone of FCN, Fast R-CNN and SSD: configuration D.
@@ -163,7 +194,13 @@ def VGG16(**arguments):
     return vgg(("VGG16", D), **arguments)
 
 
-@register(**FACTS, parameters=143_667_240, multiply_adds=19_632_062_464, levels=levels(E))
+@register(
+    **FACTS,
+    parameters=143_667_240,
+    multiply_adds=19_632_062_464,
+    errors=(27.3, 9.0),
+    levels=levels(E),
+)
 @variant_of(vgg)
 def VGG19(**arguments):
     """VGG of 19 layers, whose features neural style transfer uses: configuration E.
