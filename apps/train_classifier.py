@@ -23,9 +23,12 @@ import kvision as kv
 
 
 def option(text):
-    """'alpha=0.5' as ('alpha', 0.5)."""
+    """'alpha=0.5' as ('alpha', 0.5), 'shortcut=A' as ('shortcut', 'A')."""
     name, _, value = text.partition("=")
-    return name, ast.literal_eval(value) if value[:1].isdigit() else value
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
 
 
 parser = argparse.ArgumentParser(

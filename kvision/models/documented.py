@@ -22,8 +22,7 @@ ARGUMENTS = {
     "dropout": "fraction dropped in training.",
     "batch_norm_momentum": "of the moving statistics. 0.9 follows within tens of steps; long "
     "trainings may use 0.99.",
-    "include_preprocessing": "whether pixels 0..255 go in and the model zero-centres them itself; "
-    "else they must come zero-centred.",
+    "include_preprocessing": "whether pixels 0..255 go in and the model zero-centres them itself.",
     "name": "name of the model.",
 }
 SECTIONS = {

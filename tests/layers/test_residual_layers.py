@@ -1,7 +1,8 @@
+import keras
 import numpy as np
 import pytest
 
-from kvision.layers import IdentityShortcut, ReverseChannels
+from kvision.layers import GroupedConv2D, IdentityShortcut, ReverseChannels
 
 
 def test_shortcut_keeps_every_second_pixel_and_appends_zeros():
@@ -32,3 +33,16 @@ def test_shortcut_cannot_drop_channels():
 def test_reverse_channels():
     x = np.arange(12.0).reshape(1, 2, 2, 3)
     np.testing.assert_array_equal(np.asarray(ReverseChannels()(x)), x[..., ::-1])
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_grouped_convolution_equals_keras(groups):
+    options = {"groups": groups, "padding": "same", "strides": 2, "activation": "relu"}
+    ours, theirs = GroupedConv2D(8, 3, **options), keras.layers.Conv2D(8, 3, **options)
+    x = np.random.default_rng(0).normal(size=(2, 9, 7, 12)).astype("float32")
+    theirs(x)
+    ours.build(x.shape)
+    ours.set_weights(theirs.get_weights())
+    np.testing.assert_allclose(np.asarray(ours(x)), np.asarray(theirs(x)), rtol=1e-4, atol=1e-5)
+    again = GroupedConv2D.from_config(ours.get_config())
+    assert again.groups == groups

@@ -7,7 +7,7 @@ NIPS 2012.
 import keras
 from keras import layers
 
-from kvision.layers import LocalResponseNormalization
+from kvision.layers import GroupedConv2D, LocalResponseNormalization
 from kvision.models.classification.parts import (
     check_alpha,
     dense_classifier,
@@ -64,6 +64,8 @@ def AlexNet(
             own GPU only; 1 lets all maps see all.
         dropout: fraction dropped after fc6 and fc7 in training.
         stem_strides: stride of conv1: 4 as in the paper, or 1 for small pictures.
+        include_preprocessing: whether pixels 0..255 go in and the model subtracts ImageNet's mean
+            itself.
 
     Differs from the paper: the input is 227x227, which the paper's layer sizes need, where its
     text says 224. Pixels lose the mean of each channel, not of each pixel.
@@ -86,7 +88,8 @@ def AlexNet(
     def conv(x, filters, kernel_size, name, **options):
         filters = 2 * scaled(filters / 2, alpha)
         options = {"padding": "same", **small, **options}
-        return layers.Conv2D(filters, kernel_size, activation="relu", name=name, **options)(x)
+        kind = GroupedConv2D if "groups" in options else layers.Conv2D
+        return kind(filters, kernel_size, activation="relu", name=name, **options)(x)
 
     # pool1 and pool2 overlap; three of them in a row need 15 positions of conv1.
     inputs = image_input(input_shape, "AlexNet", minimum=11 + 14 * stride)

@@ -79,6 +79,8 @@ def GoogLeNet(
         dropout: fraction dropped before the classifier in training; the heads drop 0.7.
         stem_strides: 8 as in the paper; 4, 2 or 1 for small pictures: first conv1, then pool1,
             then pool2 lose their stride. The weights stay the same.
+        include_preprocessing: whether pixels 0..255 go in and the model subtracts ImageNet's mean
+            itself.
 
     Differs from the paper: it does not say how weights start and how LRN is set; both are as in
     Caffe's GoogLeNet (Glorot's kernels, biases of 0.2). Pixels lose the mean of each channel.

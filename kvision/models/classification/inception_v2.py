@@ -71,6 +71,8 @@ def InceptionV2(
         dropout: fraction dropped before the classifier in training. The paper removes GoogLeNet's.
         stem_strides: 8 as in the paper; 4, 2 or 1 for small pictures: first conv1, then pool1,
             then pool2 lose their stride. The weights stay the same.
+        include_preprocessing: whether pixels 0..255 go in and the model subtracts ImageNet's mean
+            itself.
 
     Differs from the paper: conv1 is a plain convolution as in the public Caffe network, where the
     paper has a separable one; modules 4c and 4d project their pooling to 128 maps, as that network

@@ -62,6 +62,7 @@ def InceptionV3(
         dropout: fraction dropped before the classifier in training.
         stem_strides: 8 as in the paper; 4, 2 or 1 for small pictures: first the first convolution,
             then the two poolings lose their stride. The weights stay the same.
+        include_preprocessing: whether pixels 0..255 go in and the model maps them to -1..1 itself.
 
     Differs from the paper: where its text leaves filters open they are those of the authors' code.
     As there, pixels go to -1..1.

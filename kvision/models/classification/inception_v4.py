@@ -65,6 +65,7 @@ def InceptionV4(
         stem_strides: 8 as in the paper; 4, 2 or 1 for small pictures: first the first convolution,
             then the two poolings with the convolutions beside them lose their stride. The weights
             stay the same.
+        include_preprocessing: whether pixels 0..255 go in and the model maps them to -1..1 itself.
 
     Differs from the paper: nothing known. As in the authors' code pixels go to -1..1.
 

@@ -9,6 +9,7 @@ from keras import layers
 
 from kvision.layers import PartiallyConnectedConv2D, RadialBasis, TrainableSubsampling2D
 from kvision.models.classification.parts import check_top, classifier, image_input
+from kvision.models.documented import documented
 from kvision.models.weights import load_weights
 from kvision.ops import scaled_tanh
 from kvision.registry import register
@@ -62,6 +63,7 @@ def class_codes(classes, units=84):
     levels=("C1", "C3", "C5"),
     mobile=True,
 )
+@documented
 def LeNet5(
     include_top=True,
     weights=None,
@@ -78,11 +80,8 @@ def LeNet5(
 
     Args:
         include_top: whether to end in F6 and the class scores, or in C5's maps.
-        weights: `None`, or the path of a `.keras` file, a run folder or a `.weights.h5` file.
         input_shape: `(height, width, channels)`, at least 32 on each side. Beyond 32 the network
             slides over the picture and averages what it finds.
-        pooling: `None`, `"avg"` or `"max"`, for `include_top=False`.
-        classes: number of classes.
         classifier_activation: `"softmax"`, or `None` for the scores themselves.
         variant: `"1998"`, the published network (partial connections in C3, trainable
             subsampling, scaled tanh, fixed radial basis outputs; 60,000 trainable parameters), or
@@ -90,13 +89,6 @@ def LeNet5(
             61,706).
         include_preprocessing: whether the model maps pixels 0..255 to the paper's
             -0.1..1.175 itself. Bright is ink, as in MNIST.
-        name: name of the model.
-
-    Returns:
-        A `keras.Model` from pixels `(batch, height, width, channels)` to `(batch, classes)`.
-
-    Raises:
-        ValueError: where the input is too small or an option is unknown.
 
     Differs from the paper: the bitmaps of the digits are redrawn, as the paper prints them as a
     picture only; the softmax of minus the distances leaves out the rubbish class of eq. 9; other

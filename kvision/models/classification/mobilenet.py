@@ -14,6 +14,7 @@ from kvision.models.classification.parts import (
     image_input,
     zero_centre,
 )
+from kvision.models.documented import documented
 from kvision.models.weights import load_weights
 from kvision.registry import register
 
@@ -50,6 +51,7 @@ PAIRS = (
     mobile=True,
     tiny={"alpha": 0.25, "input_shape": (32, 32, 3), "classes": 4, "stem_strides": 1},
 )
+@documented
 def MobileNet(
     include_top=True,
     weights=None,
@@ -72,30 +74,15 @@ def MobileNet(
     Layers are named as in keras.applications, whose weights fit.
 
     Args:
-        include_top: whether to end in class scores, or in the last features.
-        weights: `None`, `"imagenet"` (keras.applications' file, downloaded on first use), or the
-            path of a `.keras` file, a run folder or a `.weights.h5` file.
         input_shape: `(height, width, channels)`, any size; the paper's resolution multiplier is
             the size 224, 192, 160 or 128.
-        pooling: `None`, `"avg"` or `"max"`, for `include_top=False`.
-        classes: number of classes.
-        classifier_activation: `"softmax"`, or `None` for logits.
         alpha: width multiplier: the paper has 1, 0.75, 0.5 and 0.25.
         depth_multiplier: depthwise outputs for each input channel.
         output_stride: 8, 16 or 32: strides beyond it become dilation.
         stem_strides: stride of the first convolution: 1 keeps small pictures (32x32) from being
             crushed, and halves the stride of all that follows.
         dropout: fraction dropped before the classifier in training.
-        batch_norm_momentum: of the moving statistics. 0.9 follows within tens of steps; long
-            trainings may use 0.99.
-        include_preprocessing: whether the model maps pixels 0..255 to -1..1 itself.
-        name: name of the model.
-
-    Returns:
-        A `keras.Model` from pixels `(batch, height, width, channels)` to `(batch, classes)`.
-
-    Raises:
-        ValueError: where an option is out of range.
+        include_preprocessing: whether pixels 0..255 go in and the model maps them to -1..1 itself.
 
     Differs from the paper: the last pair has stride 1 where Table 1 prints 2 (its output size is
     the one printed); ReLU6 for ReLU, as in the authors' code. Odd feature sizes are padded evenly

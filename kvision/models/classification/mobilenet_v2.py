@@ -14,6 +14,7 @@ from kvision.models.classification.parts import (
     round_channels,
     zero_centre,
 )
+from kvision.models.documented import documented
 from kvision.models.weights import load_weights
 from kvision.registry import register
 
@@ -49,6 +50,7 @@ BLOCKS = tuple((t, c, s if i == 0 else 1) for t, c, n, s in STAGES for i in rang
     mobile=True,
     tiny={"alpha": 0.35, "input_shape": (32, 32, 3), "classes": 4, "stem_strides": 1},
 )
+@documented
 def MobileNetV2(
     include_top=True,
     weights=None,
@@ -70,13 +72,7 @@ def MobileNetV2(
     Layers are named as in keras.applications, whose weights fit.
 
     Args:
-        include_top: whether to end in class scores, or in the last features.
-        weights: `None`, `"imagenet"` (keras.applications' file, downloaded on first use), or the
-            path of a `.keras` file, a run folder or a `.weights.h5` file.
         input_shape: `(height, width, channels)`, any size.
-        pooling: `None`, `"avg"` or `"max"`, for `include_top=False`.
-        classes: number of classes.
-        classifier_activation: `"softmax"`, or `None` for logits.
         alpha: width multiplier: 1.4, 1.3, 1, 0.75, 0.5 and 0.35 have official weights.
         output_stride: 8, 16 or 32: strides beyond it become dilation.
         stem_strides: stride of the first convolution: 1 keeps small pictures (32x32) from being
@@ -84,14 +80,7 @@ def MobileNetV2(
         dropout: fraction dropped before the classifier in training.
         batch_norm_momentum: of the moving statistics. keras.applications' 0.999 needs thousands
             of steps before test accuracy follows training accuracy; 0.9 needs tens.
-        include_preprocessing: whether the model maps pixels 0..255 to -1..1 itself.
-        name: name of the model.
-
-    Returns:
-        A `keras.Model` from pixels `(batch, height, width, channels)` to `(batch, classes)`.
-
-    Raises:
-        ValueError: where an option is out of range.
+        include_preprocessing: whether pixels 0..255 go in and the model maps them to -1..1 itself.
 
     Differs from the paper: nothing known. As in the authors' code the first block has no
     expansion, channels are rounded to multiples of 8, and the last 1280 grow only with alpha > 1.

@@ -70,6 +70,8 @@ def resnet(
         output_stride: 8, 16 or 32: strides beyond it become dilation.
         stem_strides: 4 as in the paper; 2 or 1 for small pictures: first conv1, then also pool1
             lose their stride. The weights stay the same.
+        include_preprocessing: whether pixels 0..255 go in and the model turns them to blue, green,
+            red less ImageNet's mean itself.
 
     Differs from the paper: pool1 is padded by one on each side, as in keras.applications and
     PyTorch; the authors' Caffe network pads below and on the right. Pixels lose the mean of each

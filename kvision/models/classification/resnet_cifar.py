@@ -54,6 +54,7 @@ def ResNetCIFAR(
         depth: number of layers: 6n + 2 for n blocks a stage. The paper has 20, 32, 44, 56, 110
             and 1202; Keras builds the last only after `sys.setrecursionlimit(20000)`.
         shortcut: `"A"`, the paper's: every second pixel and zeros behind; or `"B"`: projections.
+        include_preprocessing: whether pixels 0..255 go in and the model maps them to -1..1 itself.
 
     Differs from the paper: pixels go to -1..1, where the paper subtracts the mean of each pixel.
 
@@ -90,6 +91,7 @@ def PlainNetCIFAR(
     Args:
         input_shape: `(height, width, channels)`, any size.
         depth: number of layers, 6n + 2 for n pairs of convolutions a stage.
+        include_preprocessing: whether pixels 0..255 go in and the model maps them to -1..1 itself.
 
     Differs from the paper: pixels go to -1..1, where the paper subtracts the mean of each pixel.
 

@@ -57,6 +57,8 @@ def vgg(
         input_shape: `(height, width, channels)`, at least 32 on each side. With
             `include_top=True` the size must be known.
         dropout: fraction dropped after fc6 and fc7 in training.
+        include_preprocessing: whether pixels 0..255 go in and the model turns them to blue, green,
+            red less ImageNet's mean itself.
 
     Differs from the paper: weights start as Glorot and Bengio's, which the paper found to need no
     pre-training, where it used a normal distribution and pre-training with configuration A.
