@@ -20,7 +20,7 @@ ALLOWED = {
         KERAS | {"tensorflow", "tensorflow_datasets", "PIL", "sklearn"},
     ),
     "training": ({"training", "losses", "metrics"}, KERAS | {"tensorflow"}),
-    "evaluation": ({"evaluation", "ops", "metrics"}, {"numpy", "pycocotools"}),
+    "evaluation": ({"evaluation", "ops", "metrics"}, KERAS | {"pycocotools"}),
     "export": (
         {"export", "registry"},
         KERAS | {"tensorflow", "ai_edge_litert", "flatbuffers"},

@@ -34,19 +34,14 @@ def evaluate_classifier(model, dataset, class_names=None, top=5):
     """
     scores, labels = _predictions(model, dataset)
     classes = scores.shape[1]
-    if labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(
-            f"Labels must be 0 to {classes - 1}, as the model has {classes} classes. Received "
-            f"labels {labels.min()} to {labels.max()}. Is this the data set it was trained on?"
-        )
+    check_labels(labels, classes)
     names = list(class_names) if class_names is not None else [str(i) for i in range(classes)]
     if len(names) != classes:
         raise ValueError(
             f"`class_names` must have one name for each of the model's {classes} classes. "
             f"Received {len(names)}: {names[:5]} ..."
         )
-    top = min(top, classes)
-    guesses = np.argsort(-scores, axis=1, kind="stable")[:, :top]
+    guesses = best_guesses(scores, top)
     hits = guesses == labels[:, None]
     confusion = np.zeros((classes, classes), int)
     np.add.at(confusion, (labels, guesses[:, 0]), 1)
@@ -55,7 +50,7 @@ def evaluate_classifier(model, dataset, class_names=None, top=5):
         "samples": len(labels),
         "accuracy": float(hits[:, 0].mean()),
         "accuracy_interval": list(wilson_interval(int(hits[:, 0].sum()), len(labels))),
-        "top_k": top,
+        "top_k": guesses.shape[1],
         "top_k_accuracy": float(hits.any(axis=1).mean()),
         "log_loss": float(-np.log(np.clip(true_scores, 1e-7, 1.0)).mean()),
         "per_class": _per_class(confusion, names),
@@ -87,6 +82,20 @@ def wilson_interval(successes, trials, z=1.959964):
     spread = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
     scale = 1 + z * z / trials
     return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+
+def best_guesses(scores, top):
+    """The classes with the largest of `(n, classes)` scores, best first: `(n, top)`."""
+    return np.argsort(-scores, axis=1, kind="stable")[:, :top]
+
+
+def check_labels(labels, classes):
+    """Raises where labels lie outside the model's classes."""
+    if labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(
+            f"Labels must be 0 to {classes - 1}, as the model has {classes} classes. Received "
+            f"labels {labels.min()} to {labels.max()}. Is this the data set it was trained on?"
+        )
 
 
 def _predictions(model, dataset):

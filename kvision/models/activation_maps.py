@@ -69,3 +69,45 @@ def _evidence(classifier, replay):
     scores = replay.scores.get(id(sliding.outputs[0]), sliding.outputs[0])
     maps = keras.Model(sliding.inputs[0], scores, name=f"{classifier.name}_class_activation_maps")
     return maps, replay.places[id(scores)].mean or not replay.left_out
+
+
+def enlargement(maps, size, positions=7, largest=1024):
+    """A picture size on which a map has several positions, and where in the picture they are.
+
+    Args:
+        maps: a model that `class_activation_maps` gave.
+        size: (height, width) that the classifier was made for.
+        positions: rows and columns that a map should have, if it has but one at `size`. Where it
+            has more it stays as it is, and so explains the classifier's very answer.
+        largest: pixels of a side that is not exceeded for that.
+
+    Returns:
+        `(height, width), (vertical, horizontal)`: the size, and the distance of the outermost
+        positions' centres from the border as a share of it, as `kv.visualize.heatmaps` takes it.
+    """
+    sides, margins = [], []
+    for axis, side in enumerate(size):
+
+        def count(length, axis=axis):
+            lengths = [length if axis == other else size[other] for other in (0, 1)]
+            return maps.compute_output_shape((1, *lengths, maps.input_shape[-1]))[1 + axis]
+
+        own = count(side)
+        second = _shortest(count, side, own + 1)
+        stride = _shortest(count, second, own + 2) - second
+        more = 0 if own > 1 else max(1, min(positions - 1, (largest - side) // stride))
+        sides.append(side + more * stride)
+        margins.append((side - (own - 1) * stride) / 2 / sides[-1])
+    return tuple(sides), tuple(margins)
+
+
+def _shortest(count, length, wanted):
+    """The least length beyond `length` that has the wanted count of positions."""
+    step = 1
+    while count(length + step) < wanted:
+        step *= 2
+    low, high = length + step // 2, length + step
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if count(middle) >= wanted else (middle, high)
+    return high

@@ -93,7 +93,7 @@ def GoogLeNet(
     >>> model = GoogLeNet(alpha=0.25, auxiliary_heads=True, classes=5)
     >>> model.compile(
     ...     "sgd",
-    ...     "sparse_categorical_crossentropy",
+    ...     loss=dict.fromkeys(model.output, "sparse_categorical_crossentropy"),
     ...     loss_weights={"predictions": 1.0, "auxiliary_4a": 0.3, "auxiliary_4d": 0.3},
     ... )
     >>> pixels, label = keras.ops.zeros((2, 224, 224, 3)), keras.ops.array([1, 4])
