@@ -72,6 +72,7 @@ def test_train_classifier_resumes_and_leaves_a_run(tmp_path):
     assert card["command"].startswith("python ")
     assert {path.name for path in (tmp_path / "run" / "figures").iterdir()} == {
         "confusion_matrix.png",
+        "filters.png",
         "learning_curves.png",
         "predictions.png",
     }
@@ -104,6 +105,36 @@ def test_train_classifier_fine_tunes_other_classes(tmp_path, digits_run):
     assert (tmp_path / "run" / "card.json").read_text() == before
 
 
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "options"),
+    [
+        pytest.param("AlexNet", 67, ("alpha=0.125", "dropout=0.0"), marks=SLOW),
+        pytest.param("VGG11LRN", 32, ("alpha=0.125",), marks=SLOW),
+        pytest.param("GoogLeNet", 32, ("alpha=0.25", "stem_strides=2"), marks=SLOW),
+        pytest.param("InceptionV2", 32, ("alpha=0.25", "stem_strides=2"), marks=SLOW),
+        pytest.param("InceptionV3", 32, ("alpha=0.125", "stem_strides=2"), marks=SLOW),
+        pytest.param("InceptionV4", 32, ("stem_strides=2", "blocks=(1, 1, 1)"), marks=SLOW),
+        ("ResNet18", 32, ("alpha=0.25", "stem_strides=1", "shortcut=A")),
+        pytest.param("PlainNetCIFAR", 32, ("depth=8",), marks=SLOW),
+    ],
+)
+def test_train_classifier_trains_the_zoo(tmp_path, name, size, options):
+    photos(tmp_path / "photos", ["red", "green", "blue"])
+    arguments = ["photos", "--model", name, "--size", size, "--run", "run", "--augment", "none"]
+    arguments += [part for option in options for part in ("--option", option)]
+    arguments += ["--devices", 2, "--epochs", 4, "--batch-size", 8]
+    code, output = run("train_classifier.py", *arguments, folder=tmp_path)
+    assert (tmp_path / "run" / "card.json").exists(), output
+    card = json.loads((tmp_path / "run" / "card.json").read_text())
+    assert card["architecture"]["name"] == name
+    for file in ("saved_model", "model.tflite"):
+        assert card["files"][file]["check"]["passed"], card["files"][file]["check"]["reasons"]
+    assert code == (0 if card["passed"] else 1)
+
+
 def test_train_classifier_explains_itself(tmp_path):
     code, output = run("train_classifier.py", "--help", folder=tmp_path)
     assert code == 0
@@ -111,6 +142,24 @@ def test_train_classifier_explains_itself(tmp_path):
     code, output = run("train_classifier.py", "nowhere/", folder=tmp_path)
     assert code != 0
     assert "nowhere" in output
+
+
+def test_depth_experiment(tmp_path):
+    code, output = run("depth_experiment.py", "--smoke", "--run", "run", folder=tmp_path)
+    assert code == 0, output
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    networks = [(row["network"], row["depth"]) for row in results]
+    assert networks == [(name, n) for name in ("PlainNetCIFAR", "ResNetCIFAR") for n in (8, 14)]
+    assert results[0]["parameters"] == results[2]["parameters"] < results[1]["parameters"]
+    assert all(0 <= row["test_error"] <= 1 for row in results)
+    width, height = Image.open(tmp_path / "run" / "depth.png").size
+    assert width > 2 * height * 0.8
+
+    others = ["--depths", "8", "--epochs", "3", "--run", "run"]
+    code, output = run("depth_experiment.py", *others, folder=tmp_path)
+    assert code != 0
+    assert "to go" not in output
+    assert "holds a run of 2 epochs: pass another --run" in output
 
 
 @pytest.mark.slow
