@@ -8,7 +8,13 @@ import kvision as kv
 
 NAMES = kv.list_models("classification")
 MOBILE = [name for name in NAMES if kv.model_info(name).mobile]
-OTHERS = [name for name in NAMES if name not in MOBILE]
+# Their tiny members are built of the same blocks as another's of the family.
+ALIKE = ("PlainNet34", "ResNet101", "ResNet152", "VGG13", "VGG16C", "VGG19")
+OTHERS = [
+    pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name
+    for name in NAMES
+    if name not in MOBILE
+]
 
 
 @pytest.fixture(scope="module", params=MOBILE)
