@@ -10,13 +10,14 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 export MPLBACKEND ?= Agg
 
-.PHONY: help install quickstart test test-all lint format bench clean
+.PHONY: help install quickstart test test-all lint format bench models clean
 
 help:
 	@echo "make quickstart  digits in; a trained, evaluated, exported and verified int8 MobileNetV2 out"
 	@echo "make test        the tests (about seven minutes on two cores)"
 	@echo "make test-all    the tests marked slow as well"
 	@echo "make bench       our speed beside the peer's, as ratios from one run"
+	@echo "make models      measures every network and writes docs/models.md (about 20 minutes)"
 	@echo "make lint        ruff's format and rules;  make format mends what it can"
 	@echo "make install     the virtual environment .venv that all of these use"
 	@echo "make clean       removes the virtual environments and caches"
@@ -52,6 +53,9 @@ test-all: $(INSTALLED) $(CLIENT)
 
 bench: $(INSTALLED)
 	@$(BIN)/python -m pytest -q -s -m bench tests/benchmarks
+
+models: $(INSTALLED)
+	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m kvision.runs.zoo
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff format --check .

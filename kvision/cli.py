@@ -59,20 +59,31 @@ def models(
     name: Annotated[str | None, typer.Argument(help="Show everything about one model.")] = None,
     task: Annotated[str | None, typer.Option(help="Only models of this task.")] = None,
 ):
-    """List the models that can be built, or describe one."""
+    """List the models that can be built, with what was measured of them, or describe one."""
+    from rich.console import Console
+    from rich.table import Column, Table
+
     kv = _kvision()
+    from kvision.runs import catalogue
+
+    measured = catalogue.measurements()
     if name:
         entry = kv.model_info(name)
         print(f"{entry.name} ({entry.year}), {entry.task}\n{entry.paper}\n{entry.url}\n")
-        print((entry.builder.__doc__ or "").strip())
+        for what, text in catalogue.facts(entry, measured.get(name)).items():
+            print(f"{what:<16} {text}")
+        print(f"\n{(entry.builder.__doc__ or '').strip()}")
         return
-    row = "{:<18} {:<15} {:<5} {:>11}  {:<6} {}".format
-    print(row("model", "task", "year", "parameters", "phone", "paper"))
-    for key in kv.list_models(task):
-        entry = kv.model_info(key)
-        count = f"{entry.parameters:,}" if entry.parameters else ""
-        mobile = "yes" if entry.mobile else ""
-        print(row(key, entry.task, entry.year, count, mobile, entry.paper))
+    console = Console() if sys.stdout.isatty() else Console(width=100)
+    columns = catalogue.SHORT if console.width < 100 else catalogue.LISTED
+    first, *others = columns.values()
+    heads = [Column(first), *(Column(head, justify="right") for head in others)]
+    table = Table(*heads, box=None, padding=(0, 2, 0, 0))
+    for entry in catalogue.entries(task):
+        cells = catalogue.row(entry, measured.get(entry.name))
+        table.add_row(*(cells[column] for column in columns))
+    console.print(table)
+    print(f"\n{catalogue.NOTE}")
 
 
 @app.command()
@@ -106,16 +117,24 @@ def predict(
     save: Annotated[
         Path | None, typer.Option(help="Write a picture of the photos with their classes here.")
     ] = None,
+    heatmap: Annotated[
+        Path | None,
+        typer.Option(help="Write a picture of where the evidence for the best class is here."),
+    ] = None,
     resize: Resize = "stretch",
 ):
     """Say what photos show: classes with scores."""
     import numpy as np
 
-    if save and not save.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {str(save.parent)!r} to write {save.name} to.")
+    for target in (save, heatmap):
+        if target and not target.parent.is_dir():
+            raise FileNotFoundError(
+                f"There is no folder {str(target.parent)!r} to write {target.name} to."
+            )
     kv = _kvision()
     loaded = kv.export.load(model)
     shape = _input_shape(loaded)
+    maps = _HeatMaps(kv, loaded, resize) if heatmap else None
     pictures, scores, unread = [], [], 0
     for photo in _files(photos):
         try:
@@ -129,6 +148,8 @@ def predict(
         names = loaded.labels or [f"class {i}" for i in range(len(scores[-1]))]
         best = np.argsort(-scores[-1])[:top]
         print(f"{photo}: " + ", ".join(f"{names[i]} {scores[-1][i]:.1%}" for i in best))
+        if heatmap:
+            maps.add(image, best[0], f"{names[best[0]]}  {scores[-1][best[0]]:.0%}")
     if unread:
         print(f"{unread} of {unread + len(scores)} files could not be read.", file=sys.stderr)
     if not scores:
@@ -137,6 +158,9 @@ def predict(
     if save:
         kv.visualize.predictions(pictures, scores, names).savefig(save)
         print(f"Wrote {save}")
+    if heatmap:
+        maps.figure().savefig(heatmap)
+        print(f"Wrote {heatmap}")
 
 
 @app.command()
@@ -211,6 +235,38 @@ def _kvision():
     import kvision
 
     return kvision
+
+
+class _HeatMaps:
+    """Photos with maps of the evidence for a class, gathered for one figure."""
+
+    def __init__(self, kv, loaded, resize):
+        from kvision.models.activation_maps import enlargement
+
+        if loaded.kind != "keras":
+            raise ValueError(
+                "--heatmap needs the Keras model. Pass model.keras, or a run folder with one in "
+                f"it. Received: {loaded.path}"
+            )
+        self.kv, self.resize = kv, resize
+        self.model = kv.models.class_activation_maps(kv.export.load_keras(loaded.path))
+        size, self.margins = enlargement(self.model, loaded.input_shape[:2])
+        self.shape = (*size, loaded.input_shape[2])
+        self.photos, self.maps, self.titles = [], [], []
+
+    def add(self, photo, label, title, side=480):
+        enlarged = self.kv.data.resize_image(photo, self.shape, self.resize)
+        scores = self.model.predict_on_batch(enlarged[None].astype("float32"))
+        self.maps.append(scores[0, ..., label])
+        # The figure keeps the photo's own shape where the model is shown all of it.
+        shown = photo if self.resize == "stretch" else enlarged
+        scale = side / max(shown.shape[:2])
+        size = [max(1, round(length * scale)) for length in shown.shape[:2]]
+        self.photos.append(self.kv.data.resize_image(shown, (*size, shown.shape[2])))
+        self.titles.append(title)
+
+    def figure(self):
+        return self.kv.visualize.heatmaps(self.photos, self.maps, self.titles, self.margins)
 
 
 def _models_in(paths):

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 import kvision as kv
 from kvision import cli
+from kvision.runs import catalogue
 
 
 def run(*arguments):
@@ -39,10 +40,37 @@ def test_help_names_every_command():
 
 
 def test_models():
-    table = run("models").stdout
-    assert "MobileNetV2" in table
-    assert "3,504,872" in table
-    assert "alpha: width multiplier" in run("models", "MobileNetV2").stdout
+    text = run("models").stdout
+    assert max(map(len, text.splitlines())) <= 100
+    rows = {line.split()[0]: line for line in text.splitlines()[2:] if line.strip()}
+    assert rows.keys() >= set(kv.list_models())
+    facts = ("2018", "3,504,872", "300.8 M", "224x224x3", "28.0", "yes")
+    assert set(rows["MobileNetV2"].split()) >= set(" ".join(facts).split())
+    assert "24.52 / 7.46" in rows["ResNet34"]
+    assert "yes" not in rows["ResNet34"]
+
+
+def test_models_shows_what_was_measured_and_blanks(monkeypatch):
+    check = {"passed": True, "reasons": [], "max_difference": 3e-6, "megabytes": 12.3, "ms": 45.6}
+    record = {"cpu_ms": 78.9, "levels": [[2, "conv1"]], "tflite": check, "threads": 2}
+    record |= {"date": "2026-01-02", "machine": "an abacus", "versions": {"keras": "9"}}
+    monkeypatch.setattr(catalogue, "measurements", lambda: {"AlexNet": record})
+    rows = {line.split()[0]: line.split() for line in run("models").stdout.splitlines()[2:25]}
+    assert rows["AlexNet"][-3:] == ["78.9", "45.6", "12.3"]
+    assert rows["PlainNet18"][-1] == "27.94"
+    text = run("models", "AlexNet").stdout
+    for part in ("78.9 ms", "45.6 ms, 12.3 MB", "3e-06", "2026-01-02 on an abacus; keras 9"):
+        assert part in text
+    assert "published error" not in text, "it was not checked against the paper"
+    assert "abacus" not in run("models", "VGG11").stdout
+
+
+def test_models_describes_one():
+    text = run("models", "VGG16").stdout
+    for fact in ("138,357,544", "15,470,264,320", "top-1 27.0 %, top-5 8.8 % (dense, one scale"):
+        assert fact in text
+    assert "arxiv.org/abs/1409.1556" in text
+    assert "alpha: width multiplier" in text
 
 
 @pytest.mark.parametrize("file", ["", "model_int8.tflite", "saved_model"])
@@ -144,3 +172,20 @@ def test_data_with_other_classes_is_refused(digits_run, tmp_path):
         Image.new("RGB", (20, 20)).save(tmp_path / name / "1.png")
     with pytest.raises(ValueError, match="Received others: cat, dog"):
         run("evaluate", digits_run, tmp_path)
+
+
+@pytest.mark.parametrize("resize", ["stretch", "crop"])
+def test_predict_draws_heat_maps(digits_run, photos, tmp_path, resize):
+    target = tmp_path / "heat.png"
+    result = run("predict", digits_run, photos, "--heatmap", target, "--resize", resize)
+    assert result.stdout.splitlines()[-1] == f"Wrote {target}"
+    pixels = np.asarray(Image.open(target).convert("RGB")).astype(int)
+    assert pixels.shape[1] > 1500, "three photos, each beside its map"
+    assert (np.ptp(pixels, axis=-1) > 60).mean() > 0.02, "digits are grey; the maps have colours"
+
+
+def test_heat_maps_need_the_keras_model(digits_run, photos):
+    with pytest.raises(ValueError, match="Pass model.keras, or a run folder"):
+        run("predict", digits_run / "model_int8.tflite", photos, "--heatmap", "heat.png")
+    with pytest.raises(FileNotFoundError, match="no folder 'nowhere' to write heat.png"):
+        run("predict", digits_run, photos, "--heatmap", "nowhere/heat.png")

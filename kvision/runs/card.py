@@ -35,7 +35,7 @@ $per_class
 Some predictions, mistakes first:
 
 ![Predictions](figures/predictions.png)
-$curves
+$curves$filters
 ## The files and their proof
 
 Each file was read back and run as an app runs it, and compared with `model.keras` on the test
@@ -125,7 +125,8 @@ def model_card(card, run_dir):
         top_accuracy=f"{metrics['top_k_accuracy']:.2%}",
         log_loss=f"{metrics['log_loss']:.4f}",
         per_class="\n".join(map(_class_row, metrics["per_class"])),
-        curves=_curves(run_dir),
+        curves=_section(run_dir, "How it learned", "Learning curves"),
+        filters=_section(run_dir, "What its first layer looks for", "Filters"),
         files="\n".join(_file_row(name, file["check"]) for name, file in card["files"].items()),
         reasons=_reasons(card["files"]),
         machine=card["machine"],
@@ -151,10 +152,12 @@ def _class_row(row):
     return f"| {_escape(row['name'])} | {row['samples']:,} | {scores} |"
 
 
-def _curves(run_dir):
-    if not (run_dir / "figures" / "learning_curves.png").is_file():
+def _section(run_dir, title, figure):
+    """A heading and a figure, if the run has it."""
+    file = f"figures/{figure.lower().replace(' ', '_')}.png"
+    if not (run_dir / file).is_file():
         return ""
-    return "\n## How it learned\n\n![Learning curves](figures/learning_curves.png)\n"
+    return f"\n## {title}\n\n![{figure}]({file})\n"
 
 
 def _file_row(name, check):

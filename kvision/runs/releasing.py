@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from kvision import evaluation, export, registry, visualize
+from kvision.export.labels import FILE_NAME, label_text
 from kvision.runs.card import model_card
 
 FILES = {None: "model.tflite", "float16": "model_float16.tflite", "dynamic": "model_dynamic.tflite"}
@@ -56,12 +57,13 @@ def release(
     ```
     """
     run_dir = Path(run_dir)
-    figures = run_dir / "figures"
-    figures.mkdir(parents=True, exist_ok=True)
+    (run_dir / "figures").mkdir(parents=True, exist_ok=True)
     print(f"Scoring {model.name} on the test images ...")
-    metrics = evaluation.evaluate_classifier(model, test, class_names)
+    sample = _Sample(model, test)
+    metrics = evaluation.evaluate_classifier(sample, sample, class_names)
     model.save(run_dir / "model.keras")
-    (run_dir / "labels.txt").write_text("\n".join(class_names) + "\n", encoding="utf-8")
+    if not quantize:  # else it comes with the TFLite files
+        (run_dir / FILE_NAME).write_text(label_text(class_names), encoding="utf-8")
     files = _export_all(model, run_dir, test, calibration, class_names, quantize, list(threads))
     card = {
         "name": run_dir.name,
@@ -77,7 +79,7 @@ def release(
         "versions": {name: metadata.version(name) for name in PACKAGES},
         "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
     }
-    _draw(model, run_dir, test, card)
+    _draw(model, run_dir, sample, card)
     (run_dir / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     (run_dir / "README.md").write_text(model_card(card, run_dir), encoding="utf-8")
     return card
@@ -118,25 +120,40 @@ def _architecture(model):
     }
 
 
-def _draw(model, run_dir, test, card, pictures=18, mistakes=12):
+class _Sample:
+    """Model and test data in one, which keeps some pictures of the pass that scores the model.
+
+    `mistakes` and `hits` hold `(picture, scores, label)`, the first of each kind.
+    """
+
+    def __init__(self, model, dataset, most_mistakes=12, most_hits=18):
+        self.model, self.dataset = model, dataset
+        self.most = {False: most_mistakes, True: most_hits}
+        self.mistakes, self.hits = [], []
+
+    def __iter__(self):
+        for images, labels in self.dataset:
+            self.labels = np.asarray(labels)
+            yield images, labels
+
+    def predict(self, images, batch_size=None):
+        scores = np.asarray(self.model.predict(images, batch_size=batch_size, verbose=0))
+        right = scores.argmax(axis=1) == self.labels
+        for kind, kept in ((False, self.mistakes), (True, self.hits)):
+            for index in np.flatnonzero(right == kind)[: self.most[kind] - len(kept)]:
+                kept.append((np.array(images[index]), scores[index], self.labels[index]))
+        return scores
+
+
+def _draw(model, run_dir, sample, card, pictures=18):
     """The figures of the card; the predictions show mistakes first."""
-    figures = run_dir / "figures"
+    drawn = {"confusion_matrix": (card["metrics"]["confusion"], card["classes"])}
     if (run_dir / "history.csv").is_file():
-        visualize.learning_curves(run_dir / "history.csv").savefig(figures / "learning_curves.png")
-    visualize.confusion_matrix(card["metrics"]["confusion"], card["classes"]).savefig(
-        figures / "confusion_matrix.png"
-    )
-    images, scores, labels = [], [], []
-    for batch, truth in test:
-        images.append(np.asarray(batch))
-        labels.append(np.asarray(truth))
-        scores.append(np.asarray(model.predict(images[-1], verbose=0)))
-        if sum(map(len, images)) >= 2000:
-            break
-    images, scores, labels = map(np.concatenate, (images, scores, labels))
-    right = scores.argmax(axis=1) == labels
-    wrong_first = np.concatenate([np.flatnonzero(~right)[:mistakes], np.flatnonzero(right)])
-    wrong_first = wrong_first[:pictures]
-    visualize.predictions(
-        images[wrong_first], scores[wrong_first], card["classes"], labels[wrong_first]
-    ).savefig(figures / "predictions.png")
+        drawn["learning_curves"] = (run_dir / "history.csv",)
+    if any(len(weight.shape) == 4 for weight in model.weights):
+        drawn["filters"] = (model,)
+    images, scores, labels = zip(*(sample.mistakes + sample.hits)[:pictures], strict=True)
+    drawn["predictions"] = (images, scores, card["classes"], labels)
+    for name, arguments in drawn.items():
+        figure = getattr(visualize, name)(*arguments)
+        figure.savefig(run_dir / "figures" / f"{name}.png")

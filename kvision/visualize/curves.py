@@ -2,7 +2,7 @@
 
 import csv
 
-from kvision.visualize.figure import BLUE, GRID, INK, MUTED, ORANGE, new_figure
+from kvision.visualize.figure import BLUE, GREEN, GRID, INK, MUTED, ORANGE, RED, new_figure
 
 
 def learning_curves(history, metrics=None):
@@ -41,17 +41,82 @@ def learning_curves(history, metrics=None):
     return figure
 
 
-def _panel(axis, name, columns, epochs):
-    def steps(values):
-        return [e + 1 for e in epochs] if epochs else list(range(1, len(values) + 1))
+def error_curves(histories, metric="accuracy", highest=None):
+    """Training and test error of several networks, one panel a family: Figure 6 of ResNet's paper.
 
+    Use it to see what a change does to networks of several sizes: beside the test error it shows
+    whether they can be trained at all. Training error is thin and dashed, test (validation) error
+    bold; all panels share the axis, and a label has one colour in all of them.
+
+    Args:
+        histories: a dict of panels by title, each a dict of histories by label, e.g.
+            `{"plain": {"20 layers": history, "56 layers": other}}`. A history is the path of a
+            `history.csv`, a `keras.callbacks.History`, or a dict of lists.
+        metric: the share of right answers, 0..1, whose complement is the error.
+        highest: the end of the error axis in percent. Defaults to what the curves need.
+
+    Returns:
+        A matplotlib `Figure`.
+
+    Raises:
+        ValueError: where there are no histories, or one does not hold the metric.
+
+    Reference:
+        He et al., Deep residual learning for image recognition, 2015, Figure 6.
+
+    Example:
+
+    >>> history = {"accuracy": [0.5, 0.9], "val_accuracy": [0.4, 0.8]}
+    >>> figure = error_curves({"plain": {"20 layers": history}})
+    """
+    if not histories or not all(histories.values()):
+        raise ValueError(
+            "`histories` must be a dict of panels, each a dict with at least one history. "
+            f"Received: {histories}"
+        )
+    labels = list(dict.fromkeys(label for panel in histories.values() for label in panel))
+    colors = [BLUE, ORANGE, GREEN, RED, INK, MUTED]
+    size = (0.6 + 4.2 * len(histories), 3.6)
+    figure, axes = new_figure(1, len(histories), size=size, sharey=True)
+    for axis, (title, panel) in zip(axes[0], histories.items(), strict=True):
+        for label, history in panel.items():
+            color = colors[labels.index(label) % len(colors)]
+            _draw_errors(axis, history, metric, label, color)
+        axis.set_title(title, fontsize=10, color=INK)
+        axis.set_xlabel("epoch", color=MUTED)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.grid(color=GRID)
+        axis.set_axisbelow(True)
+        axis.legend(frameon=False, fontsize=8)
+    axes[0, 0].set_ylabel("error (%)", color=MUTED)
+    axes[0, 0].set_ylim(0, highest)
+    return figure
+
+
+def _draw_errors(axis, history, metric, label, color):
+    columns = _columns(history)
+    if not columns.get(metric):
+        raise ValueError(
+            f"The history of {label!r} must hold {metric!r} for at least one epoch. "
+            f"Received: {sorted(columns)}"
+        )
+    lines = {metric: ("training", "--", 1.0), f"val_{metric}": ("test", "-", 2.2)}
+    for name, (kind, style, width) in lines.items():
+        if name in columns:
+            errors = [100 * (1 - value) for value in columns[name]]
+            epochs = _steps(errors, columns.get("epoch"))
+            look = {"color": color, "linestyle": style, "linewidth": width}
+            axis.plot(epochs, errors, label=f"{label}, {kind}", **look)
+
+
+def _panel(axis, name, columns, epochs):
     title = name.replace("_", " ")
-    axis.plot(steps(columns[name]), columns[name], color=BLUE, label="training")
+    axis.plot(_steps(columns[name], epochs), columns[name], color=BLUE, label="training")
     validation = columns.get(f"val_{name}")
     if validation:
-        axis.plot(steps(validation), validation, color=ORANGE, label="validation")
+        axis.plot(_steps(validation, epochs), validation, color=ORANGE, label="validation")
         best = (min if "loss" in name or "error" in name else max)(validation)
-        where = steps(validation)[validation.index(best)]
+        where = _steps(validation, epochs)[validation.index(best)]
         axis.plot([where], [best], "o", color=ORANGE, markersize=6, markeredgecolor="white")
         axis.set_title(
             f"{title}: best validation {best:.4g}, epoch {where}", fontsize=10, color=INK
@@ -64,6 +129,11 @@ def _panel(axis, name, columns, epochs):
     axis.grid(color=GRID)
     axis.set_axisbelow(True)
     axis.legend(frameon=False, fontsize=9)
+
+
+def _steps(values, epochs):
+    """The numbers of the epochs, from 1."""
+    return [epoch + 1 for epoch in epochs] if epochs else list(range(1, len(values) + 1))
 
 
 def _columns(history):

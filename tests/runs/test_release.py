@@ -1,6 +1,8 @@
 import json
+import re
 
 import keras
+import matplotlib.figure
 import numpy as np
 import pytest
 from PIL import Image
@@ -27,7 +29,9 @@ def card(digits_run):
 
 def test_the_folder_is_complete(digits_run):
     assert sorted(path.name for path in digits_run.iterdir()) == FILES
-    for name in ("learning_curves", "confusion_matrix", "predictions"):
+    figures = ["confusion_matrix", "filters", "learning_curves", "predictions"]
+    assert sorted(path.stem for path in (digits_run / "figures").iterdir()) == figures
+    for name in figures:
         width, height = Image.open(digits_run / "figures" / f"{name}.png").size
         assert min(width, height) > 300
 
@@ -65,6 +69,9 @@ def test_the_card_can_be_read_by_a_person(card, digits_run):
     assert "| `model_int8.tflite` |" in text
     assert 'setModelAssetPath("model_int8.tflite")' in text
     assert "$" not in text
+    pictures = re.findall(r"!\[.+\]\((.+)\)", text)
+    assert len(pictures) == len(set(pictures)) == 4
+    assert all((digits_run / picture).is_file() for picture in pictures)
     for line in text.splitlines():
         assert not line.startswith("| |"), line
 
@@ -77,6 +84,47 @@ def test_every_file_of_a_run_is_a_model(digits_run):
     scores = [kv.export.load(digits_run / name).predict(images) for name in names]
     for other in scores[1:]:
         np.testing.assert_array_equal(other.argmax(1), scores[0].argmax(1))
+
+
+class Counted:
+    """Batches that count how often they are gone through."""
+
+    def __init__(self, batches):
+        self.batches, self.passes = batches, 0
+
+    def __iter__(self):
+        self.passes += 1
+        return iter(self.batches)
+
+
+def test_a_dense_model_without_phone_files(tmp_path, monkeypatch):
+    """Scored in one pass, which also gives the pictures, mistakes first; no filters to draw."""
+    images = np.random.default_rng(0).uniform(0, 255, (60, 4, 4, 1)).astype("float32")
+    labels = np.arange(60) // 4 % 2
+    model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten()])
+    model.add(keras.layers.Dense(2, activation="softmax"))
+    test = Counted([(images[:35], labels[:35]), (images[35:], labels[35:])])
+    drawn = []
+    monkeypatch.setattr(
+        kv.visualize, "predictions", lambda *a: drawn.append(a) or matplotlib.figure.Figure()
+    )
+    card = kv.runs.release(model, tmp_path, test, [], ["even", "odd"], quantize=(), threads=[1])
+    assert test.passes == 2, "once to score the model, once to check the SavedModel"
+    assert (tmp_path / "labels.txt").read_text() == "even\nodd\n"
+    assert not (tmp_path / "figures" / "filters.png").exists()
+    assert "filters.png" not in (tmp_path / "README.md").read_text()
+
+    scores = model.predict(images, verbose=0)
+    wrong = np.flatnonzero(scores.argmax(1) != labels)
+    right = np.flatnonzero(scores.argmax(1) == labels)
+    assert len(wrong) > 12
+    assert card["metrics"]["accuracy"] == pytest.approx(len(right) / 60)
+    [(shown, shown_scores, names, truth)] = drawn
+    expected = [*wrong[:12], *right[:6]]
+    np.testing.assert_array_equal(shown, images[expected])
+    np.testing.assert_allclose(shown_scores, scores[expected], atol=1e-6)
+    np.testing.assert_array_equal(truth, labels[expected])
+    assert names == ["even", "odd"]
 
 
 def test_a_failed_file_fails_the_run(digits_run, tmp_path, monkeypatch):

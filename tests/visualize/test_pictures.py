@@ -40,6 +40,42 @@ def test_learning_curves_without_validation_and_errors():
         kv.visualize.learning_curves({"loss": [1.0]}, metrics=["auc"])
 
 
+def test_error_curves(tmp_path):
+    (tmp_path / "history.csv").write_text("epoch,accuracy,val_accuracy\n0,0.5,0.4\n1,0.9,0.8\n")
+    small = tmp_path / "history.csv"
+    large = {"accuracy": [0.3, 0.6], "val_accuracy": [0.2, 0.55]}
+    panels = {"plain": {"20": small, "56": large}, "residual": {"56": {"accuracy": [0.95]}}}
+    figure = kv.visualize.error_curves(panels, highest=60)
+    plain, residual = figure.axes
+    assert [plain.get_title(), residual.get_title()] == ["plain", "residual"]
+    assert plain.get_ylim() == residual.get_ylim() == (0, 60)
+    lines = {line.get_label(): line for line in plain.get_lines()}
+    assert list(lines) == ["20, training", "20, test", "56, training", "56, test"]
+    assert list(lines["20, training"].get_xdata()) == [1, 2]
+    np.testing.assert_allclose(lines["20, test"].get_ydata(), [60, 20])
+    np.testing.assert_allclose(lines["56, training"].get_ydata(), [70, 40])
+    assert lines["20, training"].get_linestyle() == "--"
+    assert lines["20, training"].get_linewidth() < lines["20, test"].get_linewidth()
+    colors = {label: line.get_color() for label, line in lines.items()}
+    assert colors["20, training"] == colors["20, test"] != colors["56, test"]
+    [alone] = residual.get_lines()
+    assert (alone.get_color(), list(alone.get_xdata())) == (colors["56, test"], [1])
+    rendered(figure)
+
+
+@pytest.mark.parametrize(
+    ("histories", "message"),
+    [
+        ({}, "at least one history"),
+        ({"plain": {}}, "at least one history"),
+        ({"plain": {"20": {"loss": [1.0]}}}, r"'20' must hold 'accuracy' .*Received: \['loss'\]"),
+    ],
+)
+def test_error_curves_need_histories(histories, message):
+    with pytest.raises(ValueError, match=message):
+        kv.visualize.error_curves(histories)
+
+
 def test_confusion_matrix():
     texts = rendered(kv.visualize.confusion_matrix([[9, 1], [0, 10]], ["cat", "dog"]))
     assert {"9", "1", "10", "95.00% of 20 right"} <= set(texts)
