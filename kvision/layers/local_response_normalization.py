@@ -1,4 +1,5 @@
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -9,7 +10,8 @@ class LocalResponseNormalization(keras.layers.Layer):
     Use it for AlexNet, GoogLeNet and VGG A-LRN:
     `y = x / (bias + alpha * sum of x^2 over size channels) ** beta`.
 
-    Built of slices and sums, it runs on every Keras backend and quantises to int8.
+    The sum over neighbours is a product with a band of ones, which is faster than slices and sums
+    and quantises to int8.
 
     Args:
         size: number of neighbouring channels, itself among them; odd. The paper's n.
@@ -51,12 +53,11 @@ class LocalResponseNormalization(keras.layers.Layer):
         self.beta = beta
 
     def call(self, inputs):
-        channels = inputs.shape[-1]
-        reach = self.size // 2
-        around = [(0, 0)] * (len(inputs.shape) - 1) + [(reach, reach)]
-        small = inputs * self.alpha**0.5
-        squares = ops.pad(small * small, around)  # TFLite multiplies in int8, but squares in float
-        energy = self.bias + sum(squares[..., i : i + channels] for i in range(self.size))
+        channels = np.arange(inputs.shape[-1])
+        near = np.abs(channels[:, None] - channels) <= self.size // 2
+        band = ops.cast(self.alpha * near, inputs.dtype)
+        # Squares by multiplication: TFLite has that in int8.
+        energy = self.bias + ops.matmul(inputs * inputs, band)
         return inputs * self._power(energy)
 
     def _power(self, energy):
