@@ -105,20 +105,18 @@ def test_train_classifier_fine_tunes_other_classes(tmp_path, digits_run):
     assert (tmp_path / "run" / "card.json").read_text() == before
 
 
-SLOW = pytest.mark.slow
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size", "options"),
     [
-        pytest.param("AlexNet", 67, ("alpha=0.125", "dropout=0.0"), marks=SLOW),
-        pytest.param("VGG11LRN", 32, ("alpha=0.125",), marks=SLOW),
-        pytest.param("GoogLeNet", 32, ("alpha=0.25", "stem_strides=2"), marks=SLOW),
-        pytest.param("InceptionV2", 32, ("alpha=0.25", "stem_strides=2"), marks=SLOW),
-        pytest.param("InceptionV3", 32, ("alpha=0.125", "stem_strides=2"), marks=SLOW),
-        pytest.param("InceptionV4", 32, ("stem_strides=2", "blocks=(1, 1, 1)"), marks=SLOW),
+        ("AlexNet", 67, ("alpha=0.125", "dropout=0.0")),
+        ("VGG11LRN", 32, ("alpha=0.125",)),
+        ("GoogLeNet", 32, ("alpha=0.25", "stem_strides=2")),
+        ("InceptionV2", 32, ("alpha=0.25", "stem_strides=2")),
+        ("InceptionV3", 32, ("alpha=0.125", "stem_strides=2")),
+        ("InceptionV4", 32, ("stem_strides=2", "blocks=(1, 1, 1)")),
         ("ResNet18", 32, ("alpha=0.25", "stem_strides=1", "shortcut=A")),
-        pytest.param("PlainNetCIFAR", 32, ("depth=8",), marks=SLOW),
+        ("PlainNetCIFAR", 32, ("depth=8",)),
     ],
 )
 def test_train_classifier_trains_the_zoo(tmp_path, name, size, options):

@@ -17,8 +17,8 @@ class ReverseChannels(keras.layers.Layer):
 
     Example:
 
-    >>> ReverseChannels()(keras.ops.array([[1.0, 2.0, 3.0]])).tolist()
-    [[3.0, 2.0, 1.0]]
+    >>> print(np.asarray(ReverseChannels()(np.array([[1.0, 2.0, 3.0]]))))
+    [[3. 2. 1.]]
     """
 
     def call(self, inputs):
