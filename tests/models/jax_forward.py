@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 import kvision as kv
+import kvision.models  # registers the layers for reading files
 
 for folder in sorted(Path(sys.argv[1]).iterdir()):
     arrays = np.load(folder / "arrays.npz")
