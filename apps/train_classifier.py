@@ -24,7 +24,9 @@ import kvision as kv
 
 def option(text):
     """'alpha=0.5' as ('alpha', 0.5), 'shortcut=A' as ('shortcut', 'A')."""
-    name, _, value = text.partition("=")
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"must be NAME=VALUE. Received: {text}")
     try:
         return name, ast.literal_eval(value)
     except (ValueError, SyntaxError):
@@ -84,7 +86,10 @@ with strategy.scope():
     if finished:
         model = keras.models.load_model(args.run / "model.keras")
     else:
-        model = kv.build_model(args.model, weights=args.weights, **options)
+        try:
+            model = kv.build_model(args.model, weights=args.weights, **options)
+        except (TypeError, ValueError, FileNotFoundError) as error:
+            parser.error(f"{args.model} cannot be built so: {error}")
 if finished:
     print(f"{args.run} is trained: exporting it again. To train anew, pass another --run.")
     if (kv.export.load(args.run).labels, model.input_shape[1:]) != (info.class_names, shape):

@@ -1,5 +1,6 @@
 """The command line: `kvision models | evaluate | predict | export | benchmark`."""
 
+import inspect
 import os
 import sys
 import warnings
@@ -70,6 +71,7 @@ def models(
     if name:
         entry = kv.model_info(name)
         print(f"{entry.name} ({entry.year}), {entry.task}\n{entry.paper}\n{entry.url}\n")
+        print(f"{entry.name}{inspect.signature(entry.builder)}\n")
         for what, text in catalogue.facts(entry, measured.get(name)).items():
             print(f"{what:<16} {text}")
         print(f"\n{(entry.builder.__doc__ or '').strip()}")
@@ -160,7 +162,10 @@ def predict(
         print(f"Wrote {save}")
     if heatmap:
         maps.figure().savefig(heatmap)
-        print(f"Wrote {heatmap}")
+        rows, columns = maps.maps[0].shape
+        print(f"Wrote {heatmap}: evidence at {rows}x{columns} positions of each photo")
+        if min(rows, columns) < 4:
+            print("So few positions say little; a model with a larger input has more.")
 
 
 @app.command()

@@ -92,6 +92,17 @@ def load_weights(model, weights, official=None):
     return copy_weights(source, model, _other_classifiers(source, model))
 
 
+def official(name, **options):
+    """What `load_weights` takes as `official`: keras.applications' builder, or `None`.
+
+    Args:
+        name: of the builder.
+        **options: of that builder, besides `include_top` and `weights`.
+    """
+    builder = getattr(keras.applications, name, None)
+    return builder and functools.partial(builder, weights="imagenet", **options)
+
+
 def _other_classifiers(source, model):
     """Names of the classifiers if the two models have different numbers of classes, else none."""
     layers = {layer.name: layer for layer in model.layers}
@@ -150,7 +161,7 @@ def _fitted(theirs, ours, biases):
             f"The weights of layer {theirs.name!r} must fit {ours.name!r}. Received shapes "
             f"{[value.shape for value in values]} for {shapes}. Build both models with the same "
             "`alpha`, `classes`, channels and, where dense layers see the whole map, the same "
-            "size."
+            f"size; or leave the layer as it is with `skip=[{ours.name!r}]`."
         )
     return [value.reshape(shape) for value, shape in zip(values, shapes, strict=True)]
 

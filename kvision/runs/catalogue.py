@@ -57,6 +57,9 @@ import kvision as kv
 light = [name for name in kv.list_models() if kv.model_info(name).multiply_adds < 1e9]
 entry = kv.model_info("ResNet50")
 print(entry.paper, entry.url, entry.year, entry.errors, entry.protocol)
+
+small = kv.models.ResNet18(input_shape=(32, 32, 3), stem_strides=1, classes=10)
+print(kv.models.multiply_adds(small), kv.models.levels(small))
 ```
 
 $networks
@@ -80,7 +83,8 @@ $machines
 ## Levels
 
 `kv.models.feature_extractor(model, [8, 16, 32])` gives the last layers of these strides, for
-segmentation, detection and style.
+segmentation, detection and style. The options `stem_strides` and `output_stride` move the strides,
+not the names.
 
 $levels
 """)
@@ -142,7 +146,7 @@ def facts(entry, record=None):
         "parameters": known["parameters"],
         "multiply-adds": f"{entry.multiply_adds:,}" if entry.multiply_adds else "",
         "default input": known["input"],
-        "published error": f"{shares} ({entry.protocol})" if shares else "",
+        "published error": f"{shares} ({entry.protocol})" if shares else "not checked",
         "levels": ", ".join(f"{stride} {layer}".strip() for stride, layer in levels),
         "for phones": known["phone"],
         "CPU, Keras": f"{known['CPU ms']} ms" if known["CPU ms"] else "",

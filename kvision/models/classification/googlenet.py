@@ -70,7 +70,9 @@ def GoogLeNet(
 
     For training as in the paper build it with `auxiliary_heads=True`: the output is then a dict of
     `predictions`, `auxiliary_4a` and `auxiliary_4d`, whose losses the paper weighs 1, 0.3 and 0.3.
-    A network without heads takes the weights of one that was trained with them.
+    `fit` then wants each label once for each output:
+    `batches.map(lambda x, y: (x, dict.fromkeys(model.output, y)))`. A network without heads takes
+    the weights of one that was trained with them.
 
     Args:
         input_shape: `(height, width, channels)`, any size.

@@ -17,7 +17,7 @@ from kvision.models.classification.parts import (
     zero_centre,
 )
 from kvision.models.documented import documented
-from kvision.models.weights import load_weights
+from kvision.models.weights import load_weights, official
 from kvision.registry import register
 
 
@@ -95,12 +95,9 @@ def InceptionV3(
     for index in (9, 10):
         x = _module_c(conv, x, f"mixed{index}")
     x = classifier(x, include_top, pooling, classes, classifier_activation, dropout)
-    model = keras.Model(inputs, {"predictions": x, **heads} if heads else x, name=name)
-
-    def official(include_top):
-        return keras.applications.InceptionV3(include_top=include_top, weights="imagenet")
-
-    return load_weights(model, weights, official)
+    outputs = {"predictions": x, **heads} if heads else x
+    model = keras.Model(inputs, outputs, name=name)
+    return load_weights(model, weights, official("InceptionV3"))
 
 
 def _stem(conv, x, strides):

@@ -15,7 +15,7 @@ from kvision.models.classification.parts import (
     zero_centre,
 )
 from kvision.models.documented import documented
-from kvision.models.weights import load_weights
+from kvision.models.weights import load_weights, official
 from kvision.registry import register
 
 # Table 1: filters and stride of each pair of depthwise and pointwise convolution.
@@ -127,13 +127,5 @@ def MobileNet(
         x = separable(x, filters, stride, rate, index)
     x = classifier(x, include_top, pooling, classes, classifier_activation, dropout)
     model = keras.Model(inputs, x, name=name)
-
-    def official(include_top):
-        return keras.applications.MobileNet(
-            alpha=alpha,
-            depth_multiplier=depth_multiplier,
-            include_top=include_top,
-            weights="imagenet",
-        )
-
-    return load_weights(model, weights, official)
+    theirs = official("MobileNet", alpha=alpha, depth_multiplier=depth_multiplier)
+    return load_weights(model, weights, theirs)

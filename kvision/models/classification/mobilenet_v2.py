@@ -15,7 +15,7 @@ from kvision.models.classification.parts import (
     zero_centre,
 )
 from kvision.models.documented import documented
-from kvision.models.weights import load_weights
+from kvision.models.weights import load_weights, official
 from kvision.registry import register
 
 # Table 2: expansion t, channels c, repetitions n, stride s of the first of them.
@@ -144,10 +144,4 @@ def MobileNetV2(
     x = layers.ReLU(6.0, name="out_relu")(x)
     x = classifier(x, include_top, pooling, classes, classifier_activation, dropout)
     model = keras.Model(inputs, x, name=name)
-
-    def official(include_top):
-        return keras.applications.MobileNetV2(
-            alpha=alpha, include_top=include_top, weights="imagenet"
-        )
-
-    return load_weights(model, weights, official)
+    return load_weights(model, weights, official("MobileNetV2", alpha=alpha))

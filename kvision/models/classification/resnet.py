@@ -25,7 +25,7 @@ from kvision.models.classification.residual import (
     padded,
 )
 from kvision.models.documented import variant_of
-from kvision.models.weights import load_weights
+from kvision.models.weights import load_weights, official
 from kvision.registry import register
 
 FACTS = {
@@ -65,8 +65,8 @@ def resnet(
         blocks: number of blocks in each of the four stages; by default the paper's.
         shortcut: where a block changes size or width, `"A"` keeps every second pixel and appends
             zeros, `"B"` projects; `"C"` projects in every block.
-        stride_on: `"1x1"`, the paper's place of a bottleneck's stride, or `"3x3"`, known as v1.5,
-            which costs 6 % more.
+        stride_on: `"1x1"`, the paper's and keras.applications' place of a bottleneck's stride, or
+            `"3x3"`, known as v1.5, which costs 6 % more.
         output_stride: 8, 16 or 32: strides beyond it become dilation.
         stem_strides: 4 as in the paper; 2 or 1 for small pictures: first conv1, then also pool1
             lose their stride. The weights stay the same.
@@ -112,7 +112,7 @@ def resnet(
                 out=f"conv{stage + 2}_x" if index == depth - 1 else None,
             )
     x = classifier(x, include_top, pooling, classes, classifier_activation)
-    return load_weights(keras.Model(inputs, x, name=name), weights, _official(builder))
+    return load_weights(keras.Model(inputs, x, name=name), weights, official(builder))
 
 
 def _stem(x, filters, strides, momentum):
@@ -121,11 +121,6 @@ def _stem(x, filters, strides, momentum):
     x = layers.ReLU(name="conv1_relu")(x)
     x = padded(x, 1, "pool1")
     return layers.MaxPooling2D(3, strides=strides[1], name="pool1_pool")(x)
-
-
-def _official(builder):
-    build = getattr(keras.applications, builder, None)
-    return build and (lambda include_top: build(include_top=include_top, weights="imagenet"))
 
 
 @register(
@@ -173,7 +168,7 @@ def PlainNet34(**arguments):
     parameters=11_689_512,
     multiply_adds=1_814_073_344,
     errors=(27.88, None),
-    protocol="10-crop, option A",
+    protocol="10-crop, of option A; the default here is B",
     tiny=TINY,
 )
 @variant_of(resnet, without=("stride_on",))
@@ -193,7 +188,7 @@ def ResNet18(**arguments):
     parameters=21_797_672,
     multiply_adds=3_663_761_408,
     errors=(24.52, 7.46),
-    protocol="10-crop",
+    protocol="10-crop, option B",
     tiny=TINY_DEEP,
 )
 @variant_of(resnet, without=("stride_on",))

@@ -15,7 +15,7 @@ from kvision.models.classification.parts import (
     subtract_mean,
 )
 from kvision.models.documented import variant_of
-from kvision.models.weights import load_weights
+from kvision.models.weights import load_weights, official
 from kvision.registry import register
 
 FILTERS = (64, 128, 256, 512, 512)
@@ -85,12 +85,7 @@ def vgg(
     units = scaled(4096, alpha)
     top = (include_top, pooling, classes, classifier_activation)
     x = dense_classifier(x, *top, units, dropout, input_shape, builder)
-    return load_weights(keras.Model(inputs, x, name=name), weights, _official(builder))
-
-
-def _official(builder):
-    build = getattr(keras.applications, builder, None)
-    return build and (lambda include_top: build(include_top=include_top, weights="imagenet"))
+    return load_weights(keras.Model(inputs, x, name=name), weights, official(builder))
 
 
 def levels(stages, first=None):
