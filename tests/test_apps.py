@@ -137,6 +137,11 @@ def test_train_classifier_explains_itself(tmp_path):
     code, output = run("train_classifier.py", "--help", folder=tmp_path)
     assert code == 0
     assert "--weights" in output
+    arguments = ["digits", "--model", "ResNet18", "--size", "16", "--option"]
+    for option, said in (("shortcut=Z", "`shortcut` must be"), ("shortcu=A", "'shortcu'")):
+        code, output = run("train_classifier.py", *arguments, option, folder=tmp_path)
+        assert code == 2
+        assert said in output.splitlines()[-1]
     code, output = run("train_classifier.py", "nowhere/", folder=tmp_path)
     assert code != 0
     assert "nowhere" in output

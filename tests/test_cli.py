@@ -178,10 +178,19 @@ def test_data_with_other_classes_is_refused(digits_run, tmp_path):
 def test_predict_draws_heat_maps(digits_run, photos, tmp_path, resize):
     target = tmp_path / "heat.png"
     result = run("predict", digits_run, photos, "--heatmap", target, "--resize", resize)
-    assert result.stdout.splitlines()[-1] == f"Wrote {target}"
+    wrote = f"Wrote {target}: evidence at 7x7 positions of each photo"
+    assert result.stdout.splitlines()[-1] == wrote
     pixels = np.asarray(Image.open(target).convert("RGB")).astype(int)
     assert pixels.shape[1] > 1500, "three photos, each beside its map"
     assert (np.ptp(pixels, axis=-1) > 60).mean() > 0.02, "digits are grey; the maps have colours"
+
+
+def test_heat_maps_of_few_positions_say_so(tmp_path, photos):
+    model = kv.models.MobileNetV2(alpha=0.35, input_shape=(48, 48, 3), classes=4)
+    model.save(tmp_path / "model.keras")
+    result = run("predict", tmp_path / "model.keras", photos, "--heatmap", tmp_path / "heat.png")
+    assert "evidence at 2x2 positions" in result.stdout
+    assert "So few positions say little" in result.stdout
 
 
 def test_heat_maps_need_the_keras_model(digits_run, photos):

@@ -146,7 +146,7 @@ def facts(entry, record=None):
         "parameters": known["parameters"],
         "multiply-adds": f"{entry.multiply_adds:,}" if entry.multiply_adds else "",
         "default input": known["input"],
-        "published error": f"{shares} ({entry.protocol})" if shares else "not checked",
+        "published error": f"{shares} ({entry.protocol})" if shares else "",
         "levels": ", ".join(f"{stride} {layer}".strip() for stride, layer in levels),
         "for phones": known["phone"],
         "CPU, Keras": f"{known['CPU ms']} ms" if known["CPU ms"] else "",
