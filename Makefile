@@ -17,7 +17,7 @@ help:
 	@echo "make test        the tests (about thirteen minutes on two cores)"
 	@echo "make test-all    the tests marked slow as well"
 	@echo "make bench       our speed beside the peer's, as ratios from one run"
-	@echo "make models      measures every network and writes docs/models.md (about 20 minutes)"
+	@echo "make models      measures every network and writes docs/models.md (about 16 minutes)"
 	@echo "make lint        ruff's format and rules;  make format mends what it can"
 	@echo "make install     the virtual environment .venv that all of these use"
 	@echo "make clean       removes the virtual environments and caches"
