@@ -11,6 +11,11 @@ import kvision as kv
 
 NAMES = kv.list_models()
 CLASSIFIERS = kv.list_models("classification")
+# Their tiny members are built of the same blocks as another's of the family.
+ALIKE = ("PlainNet34", "ResNet101", "ResNet152", "VGG13", "VGG16C", "VGG19")
+LEARNERS = [
+    pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name for name in CLASSIFIERS
+]
 
 
 def tiny(name, **kwargs):
@@ -106,7 +111,7 @@ def test_outputs_are_probabilities_or_scores(name, alive):
     )
 
 
-@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize("name", LEARNERS)
 def test_learns_one_batch_and_moves_every_weight(name):
     model = tiny(name)
     classes = model.output_shape[-1]
@@ -131,7 +136,7 @@ def test_learns_one_batch_and_moves_every_weight(name):
     pytest.fail(f"{name} did not learn one batch of 8 by heart: {logs}")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LEARNERS)
 def test_saves_and_loads_in_safe_mode(name, tmp_path, alive):
     model = alive(tiny(name))
     model.save(tmp_path / "model.keras")
@@ -172,7 +177,7 @@ def test_levels_are_where_they_are_declared(name):
             assert stride * (size - 1) < side < stride * (size + 11), levels[stride]
 
 
-@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize("name", LEARNERS)
 def test_without_top(name, alive):
     maps = alive(tiny(name, include_top=False))
     average = tiny(name, include_top=False, pooling="avg")

@@ -8,10 +8,11 @@ import kvision as kv
 
 NAMES = kv.list_models("classification")
 MOBILE = [name for name in NAMES if kv.model_info(name).mobile]
-# Their tiny members are built of the same blocks as another's of the family.
-ALIKE = ("PlainNet34", "ResNet101", "ResNet152", "VGG13", "VGG16C", "VGG19")
+# Built of the same blocks as another of the family; or, like the two Inceptions, long to convert.
+SLOW = ("PlainNet34", "ResNet101", "ResNet152", "VGG13", "VGG16C", "VGG19")
+SLOW += ("InceptionV2", "InceptionV3")
 OTHERS = [
-    pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name
+    pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
     for name in NAMES
     if name not in MOBILE
 ]
