@@ -12,6 +12,8 @@ _ROOMS = (
     "evaluation",
     "export",
     "layers",
+    "losses",
+    "metrics",
     "models",
     "ops",
     "registry",

@@ -6,7 +6,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping
 
-TASKS = ("classification",)
+TASKS = ("classification", "segmentation", "edges")
 
 _entries = {}
 
@@ -26,7 +26,9 @@ class Entry:
         multiply_adds: of convolutions and dense layers for one picture of the default size.
         errors: published top-1 and top-5 error on ImageNet (CIFAR-10 for the networks made for
             it) in percent; `None` where it was not checked against the publication.
-        protocol: how those errors were measured.
+        mean_iou: published mean intersection over union of a segmenter in percent; `None` where it
+            was not checked.
+        protocol: how those figures were measured.
         levels: names of the layers that end each resolution, finest first
             (see `kv.models.feature_extractor`).
         mobile: whether the network is meant for TFLite, and so tested there.
@@ -42,6 +44,7 @@ class Entry:
     parameters: int | None = None
     multiply_adds: int | None = None
     errors: tuple | None = None
+    mean_iou: float | None = None
     protocol: str = ""
     levels: tuple = ()
     mobile: bool = False
@@ -151,14 +154,15 @@ def build_model(name, /, **kwargs):
 def entry_of(model):
     """The entry whose network a model holds, or `None` where that cannot be told.
 
-    A network is known by the names of its levels; members of a family that share them, by the
-    model's name.
+    A backbone is known by the names of its levels; members of a family that share them, and
+    networks composed around a backbone, by the model's name.
 
     Args:
         model: any `keras.Model`, also one that was saved and loaded.
     """
     held = entries_of(model)
-    named = [entry for entry in held if _default_name(entry) == model.name]
+    composed = [entry for entry in _load().values() if not entry.levels]
+    named = [entry for entry in (*composed, *held) if _default_name(entry) == model.name]
     return (named or held)[0] if len(held) == 1 or named else None
 
 

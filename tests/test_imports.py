@@ -14,13 +14,15 @@ ALLOWED = {
     "registry": (set(), set()),
     "ops": ({"ops"}, KERAS),
     "layers": ({"layers", "ops"}, KERAS),
+    "losses": ({"losses", "ops"}, KERAS),
+    "metrics": ({"metrics", "ops"}, KERAS),
     "models": ({"models", "layers", "losses", "ops", "registry"}, KERAS),
     "data": (
         {"data", "ops"},
-        KERAS | {"tensorflow", "tensorflow_datasets", "PIL", "sklearn"},
+        KERAS | {"tensorflow", "tensorflow_datasets", "PIL", "sklearn", "scipy", "pycocotools"},
     ),
     "training": ({"training", "losses", "metrics"}, KERAS | {"tensorflow"}),
-    "evaluation": ({"evaluation", "ops", "metrics"}, KERAS | {"pycocotools"}),
+    "evaluation": ({"evaluation", "ops", "metrics"}, KERAS | {"pycocotools", "scipy"}),
     "export": (
         {"export", "registry"},
         KERAS | {"tensorflow", "ai_edge_litert", "flatbuffers"},
@@ -71,13 +73,13 @@ def test_every_room_is_in_the_table():
 
 
 def test_import_loads_nothing_heavy():
-    heavy = "tensorflow tensorflow_datasets cv2 matplotlib sklearn keras_cv PIL jax"
+    heavy = "tensorflow tensorflow_datasets cv2 scipy pycocotools matplotlib sklearn keras_cv PIL jax"
     code = (
         "import sys, kvision as kv\n"
         f"heavy = {heavy.split()!r}\n"
         "print([n for n in heavy if n in sys.modules])\n"
         "import keras; keras.utils.set_random_seed(0); base = set(sys.modules)\n"
-        "for room in 'models layers ops data training evaluation export visualize'.split():\n"
+        "for room in 'models layers losses metrics ops data training evaluation export visualize'.split():\n"
         "    getattr(kv, room)\n"
         "kv.list_models()\n"
         "print([n for n in heavy if n in set(sys.modules) - base])\n"

@@ -43,11 +43,11 @@ def copy_weights(source, target, skip=()):
     return target
 
 
-def load_weights(model, weights, official=None):
+def load_weights(model, weights, official=None, heads=("predictions",)):
     """Fills a freshly built model as its builder's `weights` argument says.
 
-    A classifier layer (`predictions`) with another number of classes than the file's keeps its
-    fresh weights; everything else must fit.
+    The layers that depend on the number of classes keep their fresh weights where that differs from
+    the file's; everything else must fit.
 
     Args:
         model: the model to fill.
@@ -56,6 +56,7 @@ def load_weights(model, weights, official=None):
         official: a function `(include_top) -> keras.Model` that builds keras.applications' network
             with its ImageNet weights (downloaded to Keras's cache on first use); `None` where
             there is none.
+        heads: names of the layers whose weights depend on the number of classes.
 
     Returns:
         `model`.
@@ -74,7 +75,7 @@ def load_weights(model, weights, official=None):
             )
         has_classifier = any(layer.name == "predictions" for layer in model.layers)
         source = official(include_top=has_classifier)
-        return copy_weights(source, model, _other_classifiers(source, model))
+        return copy_weights(source, model, _other_heads(source, model, heads))
     path = Path(weights)
     if path.is_dir():
         path = path / "model.keras"
@@ -89,7 +90,7 @@ def load_weights(model, weights, official=None):
     if path.suffix != ".keras":
         raise ValueError(f"A weights file ends in .keras or .weights.h5. Received: {str(path)!r}")
     source = keras.models.load_model(path, compile=False, safe_mode=True)
-    return copy_weights(source, model, _other_classifiers(source, model))
+    return copy_weights(source, model, _other_heads(source, model, heads))
 
 
 def official(name, **options):
@@ -103,15 +104,15 @@ def official(name, **options):
     return builder and functools.partial(builder, weights="imagenet", **options)
 
 
-def _other_classifiers(source, model):
-    """Names of the classifiers if the two models have different numbers of classes, else none."""
-    layers = {layer.name: layer for layer in model.layers}
-    if "predictions" not in layers:
+def _other_heads(source, model, heads):
+    """Names of the heads if the two models have different numbers of classes, else none."""
+    theirs, ours = ({layer.name: layer for layer in m.layers} for m in (source, model))
+    if "predictions" not in ours:
         return ()
-    classes = source.get_layer("predictions").output.shape[-1]
-    if layers["predictions"].output.shape[-1] == classes:
+    classes = theirs["predictions"].output.shape[-1] if "predictions" in theirs else None
+    if ours["predictions"].output.shape[-1] == classes:
         return ()
-    return model.output_names if isinstance(model.output, dict) else ("predictions",)
+    return (*heads, *model.output_names) if isinstance(model.output, dict) else heads
 
 
 def _weighted(model):

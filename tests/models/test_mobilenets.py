@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import kvision as kv
-from kvision.models.classification.parts import dilate, round_channels
+from kvision.models.parts import dilate, round_channels
 
 
 def test_depth_multiplier_doubles_the_depthwise_outputs():

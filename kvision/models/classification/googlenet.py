@@ -7,16 +7,9 @@ import keras
 from keras import layers
 
 from kvision.layers import LocalResponseNormalization
-from kvision.models.classification.parts import (
-    check_alpha,
-    check_auxiliary,
-    classifier,
-    image_input,
-    scaled,
-    stem_plan,
-    subtract_mean,
-)
+from kvision.models.classification.parts import check_auxiliary, classifier, stem_plan
 from kvision.models.documented import documented
+from kvision.models.parts import check_alpha, image_input, scaled, subtract_mean
 from kvision.models.weights import load_weights
 from kvision.registry import register
 

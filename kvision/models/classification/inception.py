@@ -2,7 +2,7 @@
 
 from keras import layers
 
-from kvision.models.classification.parts import scaled
+from kvision.models.parts import scaled
 
 
 class Convolutions:

@@ -8,14 +8,9 @@ import keras
 from keras import layers
 
 from kvision.models.classification.inception import Convolutions, average_pool
-from kvision.models.classification.parts import (
-    check_alpha,
-    classifier,
-    image_input,
-    stem_plan,
-    subtract_mean,
-)
+from kvision.models.classification.parts import classifier, stem_plan
 from kvision.models.documented import documented
+from kvision.models.parts import check_alpha, image_input, subtract_mean
 from kvision.models.weights import load_weights
 from kvision.registry import register
 

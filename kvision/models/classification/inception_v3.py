@@ -8,15 +8,9 @@ import keras
 from keras import layers
 
 from kvision.models.classification.inception import Convolutions, average_pool, least_size
-from kvision.models.classification.parts import (
-    check_alpha,
-    check_auxiliary,
-    classifier,
-    image_input,
-    stem_plan,
-    zero_centre,
-)
+from kvision.models.classification.parts import check_auxiliary, classifier, stem_plan
 from kvision.models.documented import documented
+from kvision.models.parts import check_alpha, image_input, zero_centre
 from kvision.models.weights import load_weights, official
 from kvision.registry import register
 

@@ -8,8 +8,9 @@ import numpy as np
 from keras import layers
 
 from kvision.layers import PartiallyConnectedConv2D, RadialBasis, TrainableSubsampling2D
-from kvision.models.classification.parts import check_top, classifier, image_input
+from kvision.models.classification.parts import check_top, classifier
 from kvision.models.documented import documented
+from kvision.models.parts import image_input
 from kvision.models.weights import load_weights
 from kvision.ops import scaled_tanh
 from kvision.registry import register

@@ -7,14 +7,9 @@ Howard et al.: MobileNets: efficient convolutional neural networks for mobile vi
 import keras
 from keras import layers
 
-from kvision.models.classification.parts import (
-    check_options,
-    classifier,
-    dilate,
-    image_input,
-    zero_centre,
-)
+from kvision.models.classification.parts import check_options, classifier
 from kvision.models.documented import documented
+from kvision.models.parts import dilate, image_input, zero_centre
 from kvision.models.weights import load_weights, official
 from kvision.registry import register
 

@@ -6,15 +6,9 @@ Sandler, Howard, Zhu, Zhmoginov, Chen: MobileNetV2, CVPR 2018.
 import keras
 from keras import layers
 
-from kvision.models.classification.parts import (
-    check_options,
-    classifier,
-    dilate,
-    image_input,
-    round_channels,
-    zero_centre,
-)
+from kvision.models.classification.parts import check_options, classifier
 from kvision.models.documented import documented
+from kvision.models.parts import dilate, image_input, round_channels, zero_centre
 from kvision.models.weights import load_weights, official
 from kvision.registry import register
 

@@ -6,16 +6,7 @@ He, Zhang, Ren, Sun: Deep residual learning for image recognition, CVPR 2016.
 import keras
 from keras import layers
 
-from kvision.models.classification.parts import (
-    check_alpha,
-    check_output_stride,
-    classifier,
-    dilate,
-    image_input,
-    scaled,
-    stem_plan,
-    subtract_mean,
-)
+from kvision.models.classification.parts import classifier, stem_plan
 from kvision.models.classification.residual import (
     SHORTCUTS,
     basic_block,
@@ -25,6 +16,14 @@ from kvision.models.classification.residual import (
     padded,
 )
 from kvision.models.documented import variant_of
+from kvision.models.parts import (
+    check_alpha,
+    check_output_stride,
+    dilate,
+    image_input,
+    scaled,
+    subtract_mean,
+)
 from kvision.models.weights import load_weights, official
 from kvision.registry import register
 

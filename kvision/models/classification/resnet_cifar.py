@@ -6,15 +6,10 @@ He, Zhang, Ren, Sun: Deep residual learning for image recognition, CVPR 2016, se
 import keras
 from keras import layers
 
-from kvision.models.classification.parts import (
-    check_alpha,
-    classifier,
-    image_input,
-    scaled,
-    zero_centre,
-)
+from kvision.models.classification.parts import classifier
 from kvision.models.classification.residual import basic_block, check_choice, conv3x3
 from kvision.models.documented import documented
+from kvision.models.parts import check_alpha, image_input, scaled, zero_centre
 from kvision.models.weights import load_weights
 from kvision.registry import register
 

@@ -7,14 +7,9 @@ import keras
 from keras import layers
 
 from kvision.layers import LocalResponseNormalization
-from kvision.models.classification.parts import (
-    check_alpha,
-    dense_classifier,
-    image_input,
-    scaled,
-    subtract_mean,
-)
+from kvision.models.classification.parts import dense_classifier
 from kvision.models.documented import variant_of
+from kvision.models.parts import check_alpha, image_input, scaled, subtract_mean
 from kvision.models.weights import load_weights, official
 from kvision.registry import register
 

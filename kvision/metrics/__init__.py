@@ -1,0 +1,1 @@
+"""Metrics inside `fit` that Keras lacks."""

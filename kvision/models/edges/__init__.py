@@ -1,0 +1,3 @@
+"""Networks that find edges."""
+
+__all__ = []

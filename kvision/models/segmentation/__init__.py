@@ -1,0 +1,3 @@
+"""Segmentation networks: a class for every pixel."""
+
+__all__ = []
