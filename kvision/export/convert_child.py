@@ -19,7 +19,7 @@ def main():
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     source = job["source"]
     if source.endswith(".keras"):
-        source = _saved_model(source, job["input_shape"])
+        source = _saved_model(source, job["input_shape"], job["label_map"])
     converter = tf.lite.TFLiteConverter.from_saved_model(source)
     operators = tf.lite.OpsSet
     converter.target_spec.supported_ops = [operators.TFLITE_BUILTINS]
@@ -41,12 +41,13 @@ def main():
     Path(job["target"]).write_bytes(converter.convert())
 
 
-def _saved_model(path, input_shape):
+def _saved_model(path, input_shape, label_map):
     from kvision.export.runtime import load_keras
     from kvision.export.savedmodel import export_graph
 
     folder = Path(path).with_suffix("")
-    export_graph(load_keras(path), folder, batch_size=1, input_shape=input_shape)
+    model = load_keras(path)
+    export_graph(model, folder, batch_size=1, input_shape=input_shape, label_map=label_map)
     return str(folder)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from kvision.export.calibration import calibration_images
 from kvision.export.contents import describe
+from kvision.export.label_maps import before_upsampling, is_segmenter
 from kvision.export.labels import FILE_NAME, check_label_count, label_text, read_labels
 from kvision.export.metadata import attach, build_metadata
 from kvision.export.savedmodel import check_model, check_not_random, export_graph
@@ -21,7 +22,16 @@ from kvision.export.savedmodel import check_model, check_not_random, export_grap
 QUANTIZE = (None, "float16", "dynamic", "int8")
 
 
-def tflite(model, path, quantize=None, *, calibration=None, labels=None, input_shape=None):
+def tflite(
+    model,
+    path,
+    quantize=None,
+    *,
+    calibration=None,
+    labels=None,
+    input_shape=None,
+    label_map=False,
+):
     """Writes a model as a TFLite file for phones: built-in operators only, one image at a time.
 
     The file takes pixels 0..255, carries its labels and its normalisation as TFLite metadata
@@ -33,7 +43,8 @@ def tflite(model, path, quantize=None, *, calibration=None, labels=None, input_s
     file of that name stays as it was.
 
     Args:
-        model: a `keras.Model` from pixels 0..255 (batch, height, width, channels) to scores.
+        model: a `keras.Model` from pixels 0..255 (batch, height, width, channels) to scores, of the
+            image or of each pixel. A segmenter's file is one for MediaPipe's ImageSegmenter.
         path: the file to write; must end in `.tflite`.
         quantize: what becomes smaller than 32-bit floats.
             `None`: nothing. `"float16"`: weights, half the size, the same speed on a CPU.
@@ -46,6 +57,10 @@ def tflite(model, path, quantize=None, *, calibration=None, labels=None, input_s
         labels: class names in the order of the outputs, or the path of a text file with one a
             line.
         input_shape: (height, width, channels) for a model whose input size is open.
+        label_map: of a segmenter: whether the file gives the class of each pixel, uint8
+            (1, height, width, 1), in place of scores. It is decided on the coarse map before the
+            last up-sampling and enlarged as it is: faster and smaller in memory, with coarser
+            borders. MediaPipe's ImageSegmenter wants scores.
 
     Returns:
         The file, a `pathlib.Path`.
@@ -73,13 +88,19 @@ def tflite(model, path, quantize=None, *, calibration=None, labels=None, input_s
     if labels is not None:
         check_label_count(labels, _classes(model))
     shape = _input_shape(model, input_shape)
+    if label_map:
+        before_upsampling(model)  # raises unless it can
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as workspace:
         workspace = Path(workspace)
         images = calibration_images(calibration, shape) if quantize == "int8" else None
-        file = _convert(as_float32(model), quantize, shape, images, workspace)
+        file = _convert(as_float32(model), quantize, shape, images, label_map, workspace)
         metadata = build_metadata(
-            model.name, f"{model.name}, from pixels 0..255.", shape[2], labels
+            model.name,
+            f"{model.name}, from pixels 0..255.",
+            shape[2],
+            labels,
+            segmenter=None if label_map else _segmenter_activation(model),
         )
         own = {"quantize": quantize, "keras": keras.__version__, "kvision": _version()}
         file.write_bytes(attach(file.read_bytes(), metadata, own, labels))
@@ -143,14 +164,28 @@ def _classes(model):
     return shape[-1]
 
 
-def _convert(model, quantize, shape, images, workspace):
-    job = {"quantize": quantize, "input_shape": shape, "target": str(workspace / "model.tflite")}
+def _segmenter_activation(model):
+    """What an app must do to the scores of a segmenter; `None` for a classifier."""
+    if not is_segmenter(model):
+        return None
+    last = getattr(model.layers[-1], "activation", None)
+    return "softmax" if last in (None, keras.activations.linear) else "none"
+
+
+def _convert(model, quantize, shape, images, label_map, workspace):
+    job = {
+        "quantize": quantize,
+        "input_shape": shape,
+        "label_map": label_map,
+        "target": str(workspace / "model.tflite"),
+    }
     if images is not None:
         job["calibration"] = str(workspace / "calibration.npy")
         np.save(job["calibration"], images, allow_pickle=False)
     if keras.backend.backend() == "tensorflow":
         job["source"] = str(workspace / "graph")
-        export_graph(model, workspace / "graph", batch_size=1, input_shape=shape)
+        folder = workspace / "graph"
+        export_graph(model, folder, batch_size=1, input_shape=shape, label_map=label_map)
     else:
         # Graphs that come from another backend convert to many more operators: the child builds
         # the model anew under TensorFlow.

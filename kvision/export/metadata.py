@@ -24,7 +24,7 @@ ALIGNMENT = 16  # schema.fbs: `data:[ubyte] (force_align: 16)`
 # Field numbers and enum values of metadata_schema.fbs, version 1.0.0.
 _MODEL = {"name": 0, "description": 1, "subgraph_metadata": 3, "min_parser_version": 7}
 _MODEL_FIELDS = 8
-_SUBGRAPH = {"inputs": 2, "outputs": 3}
+_SUBGRAPH = {"inputs": 2, "outputs": 3, "custom": 9}
 _SUBGRAPH_FIELDS = 10
 _TENSOR = {"name": 0, "description": 1, "content": 3, "units": 4, "stats": 5, "files": 6}
 _TENSOR_FIELDS = 7
@@ -39,10 +39,14 @@ _STATS = {"max": 0, "min": 1}
 _FILE = {"name": 0, "description": 1, "type": 2}
 _FILE_FIELDS = 5
 _TENSOR_AXIS_LABELS = 2
+_CUSTOM = {"name": 0, "data": 1}
+# image_segmenter_metadata_schema.fbs: what an app must still do to the scores of a segmenter.
+_SEGMENTER = "SEGMENTER_METADATA"
+SEGMENTER_ACTIVATIONS = {"none": 0, "sigmoid": 1, "softmax": 2}
 
 
-def build_metadata(name, description, channels, labels=None, mean=0.0, std=1.0):
-    """The metadata flatbuffer of a model from an image to scores.
+def build_metadata(name, description, channels, labels=None, mean=0.0, std=1.0, segmenter=None):
+    """The metadata flatbuffer of a model from an image to scores, of the image or of its pixels.
 
     Args:
         name: the model's name.
@@ -52,6 +56,8 @@ def build_metadata(name, description, channels, labels=None, mean=0.0, std=1.0):
         mean: what an app takes from each pixel 0..255 before a float model sees it. 0 for ours,
             which normalise the pixels themselves.
         std: what it then divides by. 1 for ours.
+        segmenter: `None` for a classifier; for a segmenter what an app must do to make
+            probabilities of its scores: `"none"`, `"sigmoid"` or `"softmax"`.
 
     Returns:
         The bytes of the flatbuffer.
@@ -63,7 +69,7 @@ def build_metadata(name, description, channels, labels=None, mean=0.0, std=1.0):
         _TENSOR_FIELDS,
         {
             _TENSOR["name"]: b.CreateString("image"),
-            _TENSOR["description"]: b.CreateString("The picture to classify."),
+            _TENSOR["description"]: b.CreateString("The picture."),
             _TENSOR["content"]: _content(b, _IMAGE_PROPERTIES, properties),
             _TENSOR["units"]: _vector(b, [_normalization(b, mean, std)]),
             _TENSOR["stats"]: _table(
@@ -73,27 +79,44 @@ def build_metadata(name, description, channels, labels=None, mean=0.0, std=1.0):
     )
     scores = {
         _TENSOR["name"]: b.CreateString("scores"),
-        _TENSOR["description"]: b.CreateString("One score for each class."),
+        _TENSOR["description"]: b.CreateString(
+            "One score for each class, of every pixel."
+            if segmenter
+            else "One score for each class."
+        ),
         _TENSOR["content"]: _content(b, _FEATURE_PROPERTIES, _table(b, 0)),
     }
     if labels:
         scores[_TENSOR["files"]] = _vector(b, [_label_file(b)])
-    subgraph = _table(
-        b,
-        _SUBGRAPH_FIELDS,
-        {
-            _SUBGRAPH["inputs"]: _vector(b, [image]),
-            _SUBGRAPH["outputs"]: _vector(b, [_table(b, _TENSOR_FIELDS, scores)]),
-        },
-    )
+    parts = {
+        _SUBGRAPH["inputs"]: _vector(b, [image]),
+        _SUBGRAPH["outputs"]: _vector(b, [_table(b, _TENSOR_FIELDS, scores)]),
+    }
+    if segmenter:
+        parts[_SUBGRAPH["custom"]] = _vector(b, [_segmenter_options(b, segmenter)])
+    subgraph = _table(b, _SUBGRAPH_FIELDS, parts)
     model = {
         _MODEL["name"]: b.CreateString(name),
         _MODEL["description"]: b.CreateString(description),
         _MODEL["subgraph_metadata"]: _vector(b, [subgraph]),
-        _MODEL["min_parser_version"]: b.CreateString("1.0.0"),
+        _MODEL["min_parser_version"]: b.CreateString("1.5.0" if segmenter else "1.0.0"),
     }
     b.Finish(_table(b, _MODEL_FIELDS, model), b"M001")
     return bytes(b.Output())
+
+
+def _segmenter_options(b, activation):
+    """A flatbuffer of its own inside the metadata, as MediaPipe's ImageSegmenter reads it."""
+    inner = flatbuffers.Builder(64)
+    version = inner.CreateString("1.0.0")
+    options = _table(inner, 2, {1: version}, {0: SEGMENTER_ACTIVATIONS[activation]})
+    inner.Finish(options, b"V001")
+    payload = bytes(inner.Output())
+    b.StartVector(1, len(payload), ALIGNMENT)
+    b.head -= len(payload)
+    b.Bytes[b.head : b.head + len(payload)] = payload
+    fields = {_CUSTOM["data"]: b.EndVector(), _CUSTOM["name"]: b.CreateString(_SEGMENTER)}
+    return _table(b, 2, fields)
 
 
 def _normalization(b, mean, std):

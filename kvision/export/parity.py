@@ -11,6 +11,7 @@ from kvision.export.contents import describe, kind_of, resolve
 from kvision.export.litert import as_float32
 from kvision.export.report import Report
 from kvision.export.runtime import load, wrap
+from kvision.export.tallies import MaskTally, tally_for
 
 # Largest difference of an output, and points (hundredths) of accuracy that may be lost. Rounding
 # weights to float16 moved scores of trained MobileNets by up to 0.02: of examples on the border
@@ -21,7 +22,13 @@ LIMITS = {
     "dynamic": {"metric_drop": 0.5},
     "int8": {"metric_drop": 0.5},
 }
-METRIC = "top-1 accuracy"
+# Of segmenters: some pixel always lies on a border, and mean IoU is the stricter metric.
+MASK_LIMITS = {
+    None: {"max_difference": 1e-4},
+    "float16": {"metric_drop": 0.5},
+    "dynamic": {"metric_drop": 1.5},
+    "int8": {"metric_drop": 1.5},
+}
 _TAKEN = (
     "quantize",
     "size_bytes",
@@ -44,12 +51,13 @@ def verify(model, path, dataset, *, tolerance=None, max_metric_drop=None, sample
             A model of mixed precision is compared as it is exported, in float32.
         path: the exported file: a `.tflite` file or a SavedModel folder.
         dataset: batches of `(images, labels)` as `kv.data.batches` gives; labels are class numbers
-            or one-hot rows.
+            or one-hot rows, of a segmenter masks of class numbers, where 255 is void.
         tolerance: largest allowed difference of an output. For outputs larger than 1, such as
             logits, it is relative to the largest of them. If `None`: 1e-4 for float files, 0.1
             for float16, no limit for dynamic and int8.
-        max_metric_drop: points of accuracy (hundredths) that the file may be worse. If `None`: 0.5
-            for float16, dynamic and int8, no limit for float files.
+        max_metric_drop: points (hundredths) of accuracy, of a segmenter of mean IoU, that the file
+            may be worse. If `None`: 0.5 for float16, dynamic and int8, but 1.5 for dynamic and int8
+            segmenters and for files that give classes instead of scores; no limit for float files.
         samples: the most examples to compare; `None` for all.
 
     Returns:
@@ -86,9 +94,8 @@ def verify(model, path, dataset, *, tolerance=None, max_metric_drop=None, sample
     except ValueError as error:
         report.reasons.append(str(error))
         file = None
-    report.limits = _limits(report.quantize, tolerance, max_metric_drop)
-    if file is not None:
-        _compare(report, reference, file, dataset, samples)
+    tally = _compare(report, reference, file, dataset, samples) if file is not None else None
+    report.limits = _limits(report.quantize, tally, tolerance, max_metric_drop)
     _judge(report)
     report.passed = not report.reasons
     if not report.passed:
@@ -97,8 +104,10 @@ def verify(model, path, dataset, *, tolerance=None, max_metric_drop=None, sample
     return report
 
 
-def _limits(quantize, tolerance, max_metric_drop):
-    limits = dict(LIMITS[quantize])
+def _limits(quantize, tally, tolerance, max_metric_drop):
+    limits = dict((MASK_LIMITS if isinstance(tally, MaskTally) else LIMITS)[quantize])
+    if tally is not None and not tally.comparable:
+        limits = {"metric_drop": MASK_LIMITS["int8"]["metric_drop"]}
     if tolerance is not None:
         limits["max_difference"] = float(tolerance)
     if max_metric_drop is not None:
@@ -107,7 +116,8 @@ def _limits(quantize, tolerance, max_metric_drop):
 
 
 def _compare(report, reference, file, dataset, samples):
-    totals = _Totals()
+    """Adds the figures of all examples to the report; the tally, if the file takes the images."""
+    tally = None
     for images, labels in _examples(dataset, samples):
         wanted = reference.predict(images)
         if isinstance(wanted, dict):
@@ -119,18 +129,25 @@ def _compare(report, reference, file, dataset, samples):
             received = file.predict(images)
         except ValueError as error:
             report.reasons.append(f"The file does not take the model's images. {error}")
-            return
-        if isinstance(received, dict) or received.shape != wanted.shape:
+            return tally
+        if isinstance(received, dict) or not _fits(received, wanted):
             shape = sorted(received) if isinstance(received, dict) else received.shape
             report.reasons.append(f"The file's output has the shape {shape}, not {wanted.shape}.")
-            return
-        totals.add(wanted, received, labels)
-    if not totals.samples:
+            return tally
+        tally = tally or tally_for(wanted)
+        tally.add(wanted, received, labels)
+    if tally is None:
         raise ValueError(
             "`dataset` must give batches of (images, labels) with at least one example. "
             "Received: none"
         )
-    report.update(totals.figures())
+    report.update(tally.figures())
+    return tally
+
+
+def _fits(received, wanted):
+    are_classes = received.dtype.kind in "ui" and received.shape == (*wanted.shape[:-1], 1)
+    return received.shape == wanted.shape or (wanted.ndim == 4 and are_classes)
 
 
 def _examples(dataset, samples):
@@ -150,48 +167,6 @@ def _examples(dataset, samples):
             return
 
 
-class _Totals:
-    """Sums over the batches seen so far."""
-
-    def __init__(self):
-        self.samples = self.values = self.places = 0
-        self.largest = self.difference = self.scale = 0.0
-        self.agreed = self.right_model = self.right_file = 0
-        self.finite = True
-
-    def add(self, wanted, received, labels):
-        if labels.shape == wanted.shape:
-            labels = labels.argmax(-1)
-        labels = labels.reshape(wanted.shape[:-1])
-        difference = np.abs(wanted - received)
-        top, file_top = wanted.argmax(-1), received.argmax(-1)
-        self.finite = self.finite and bool(np.isfinite(difference).all())
-        self.samples += len(wanted)
-        self.values += wanted.size
-        self.places += top.size
-        self.largest = max(self.largest, float(difference.max()))
-        self.scale = max(self.scale, float(np.abs(wanted).max()))
-        self.difference += float(difference.sum())
-        self.agreed += int((top == file_top).sum())
-        self.right_model += int((top == labels).sum())
-        self.right_file += int((file_top == labels).sum())
-
-    def figures(self):
-        # JSON has no NaN: where an output is none, there is no difference to speak of.
-        return {
-            "samples": self.samples,
-            "finite": self.finite,
-            "largest_output": self.scale,
-            "max_difference": self.largest if self.finite else None,
-            "mean_difference": self.difference / self.values if self.finite else None,
-            "top1_agreement": self.agreed / self.places,
-            "metric_name": METRIC,
-            "metric_model": self.right_model / self.places,
-            "metric_file": self.right_file / self.places,
-            "metric_drop": 100 * (self.right_model - self.right_file) / self.places,
-        }
-
-
 def _judge(report):
     reasons, limits = report.reasons, report.limits
     for key, word in (("flex_operators", "Flex"), ("custom_operators", "custom")):
@@ -205,7 +180,7 @@ def _judge(report):
         return
     if not report.finite:
         reasons.append("Its outputs are not all finite numbers.")
-    elif "max_difference" in limits:
+    elif "max_difference" in limits and report.max_difference is not None:
         allowed = limits["max_difference"] * max(1.0, report.largest_output)
         if report.max_difference > allowed:
             reasons.append(
@@ -215,7 +190,7 @@ def _judge(report):
     # A drop of exactly the limit passes; rounding of the quotient must not decide.
     if "metric_drop" in limits and report.metric_drop > limits["metric_drop"] + 1e-9:
         reasons.append(
-            f"The {METRIC} drops by {report.metric_drop:.2f} points; at most "
+            f"The {report.metric_name} drops by {report.metric_drop:.2f} points; at most "
             f"{limits['metric_drop']:g} is allowed."
         )
 

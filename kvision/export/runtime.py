@@ -73,7 +73,9 @@ class LoadedModel:
             batch_size: images that go through the model at once, where the file allows it.
 
         Returns:
-            A float32 array (n, classes); a dict of arrays if the model has several outputs.
+            A float32 array (n, classes), of a segmenter (n, height, width, classes); whole numbers
+            (n, height, width, 1) of a file that gives classes; a dict of arrays if the model has
+            several outputs.
 
         Raises:
             ValueError: the images have another shape, or there are none.
@@ -260,7 +262,7 @@ def _real(interpreter, detail):
     scale, zero_point = detail["quantization"]
     if values.dtype != np.float32 and scale:
         return (values.astype("float32") - zero_point) * np.float32(scale)
-    return values.astype("float32")
+    return values if values.dtype.kind in "ui" else values.astype("float32")
 
 
 def _plain(outputs):

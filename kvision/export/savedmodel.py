@@ -54,7 +54,7 @@ def saved_model(model, path):
     return path
 
 
-def export_graph(model, folder, batch_size, input_shape=None):
+def export_graph(model, folder, batch_size, input_shape=None, label_map=False):
     """Writes the inference graph of `model` with Keras's own exporter.
 
     Args:
@@ -62,6 +62,7 @@ def export_graph(model, folder, batch_size, input_shape=None):
         folder: where to write; must not exist.
         batch_size: a fixed batch size, or `None` for any.
         input_shape: (height, width, channels); the model's own if `None`.
+        label_map: whether a segmenter gives classes in place of scores.
     """
     shape = (batch_size, *(input_shape or model.input_shape[1:]))
     signature = [keras.InputSpec(shape=shape, dtype="float32")]
@@ -69,6 +70,10 @@ def export_graph(model, folder, batch_size, input_shape=None):
     archive.track(model)
     # Not `model.export`: it leaves `training` open, and Keras's augmentation layers then act.
     serve = functools.partial(model.__call__, training=False)
+    if label_map:
+        from kvision.export.label_maps import label_function
+
+        serve = label_function(model)
     archive.add_endpoint("serve", serve, input_signature=signature)
     archive.write_out(str(folder), verbose=False)
 

@@ -1,5 +1,12 @@
 """One small trained network and its files, made once for all tests of a process."""
 
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -138,3 +145,54 @@ def flex_model():
 @pytest.fixture(name="flex_model")
 def flex_model_fixture():
     return flex_model()
+
+
+def _stand_ins(python, folder):
+    """Empty graphics libraries, where the machine has none.
+
+    MediaPipe's library is linked against OpenGL ES, also where only the processor computes.
+    """
+    found = (
+        "import importlib.util as u; print(*u.find_spec('mediapipe').submodule_search_locations)"
+    )
+    home = subprocess.run([python, "-c", found], capture_output=True, text=True, check=True).stdout
+    library = Path(home.strip()) / "tasks" / "c" / "libmediapipe.so"
+    listed = subprocess.run(
+        ["nm", "-D", "--undefined-only", library], capture_output=True, text=True
+    )
+    names = sorted(set(re.findall(r"\b(?:egl|gl)[A-Z]\w*", listed.stdout)))
+    source = folder / "graphics.c"
+    source.write_text("".join(f"void *{name}(void) {{ return 0; }}\n" for name in names))
+    for name in ("libEGL.so.1", "libGLESv2.so.2"):
+        command = ["gcc", "-shared", "-fPIC", source, "-o", folder / name, f"-Wl,-soname,{name}"]
+        subprocess.run(command, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mediapipe(tmp_path_factory):
+    """Runs a script beside this file with MediaPipe on a model and images; gives what it prints."""
+    default = Path(__file__).parents[2] / ".venv-mediapipe" / "bin" / "python"
+    python = os.environ.get("KVISION_MEDIAPIPE_PYTHON", str(default))
+    if not Path(python).is_file():
+        pytest.skip(f"there is no environment with MediaPipe: {python} (`make test` makes it)")
+    folder = tmp_path_factory.mktemp("mediapipe")
+    environment = dict(os.environ)
+
+    def run(script, path, images, *arguments):
+        np.save(folder / "images.npy", images, allow_pickle=False)
+        client = Path(__file__).with_name(script)
+        command = [python, client, path, folder / "images.npy", *arguments]
+        result = subprocess.run(
+            command, capture_output=True, text=True, env=environment, check=False
+        )
+        missing = re.search(r"lib(EGL|GLESv2)\S*: (cannot open|file too short)", result.stderr)
+        if missing and "LD_LIBRARY_PATH" not in environment:
+            if not (shutil.which("gcc") and shutil.which("nm")):
+                pytest.skip(f"MediaPipe lacks a library, and there is no gcc: {missing[0]}")
+            environment["LD_LIBRARY_PATH"] = str(_stand_ins(python, folder))
+            return run(script, path, images, *arguments)
+        assert result.returncode == 0, result.stderr[-3000:]
+        return json.loads(result.stdout)
+
+    return run
