@@ -26,7 +26,11 @@ Model = Annotated[
     Path, typer.Argument(help="A .keras file, saved_model, .tflite file or run folder.")
 ]
 Data = Annotated[
-    str, typer.Argument(help="A folder of class folders, an .npz file, a TFDS name, or 'digits'.")
+    str,
+    typer.Argument(
+        help="A folder of class folders, or of images beside masks, an .npz file, a COCO .json, a "
+        "TFDS name, 'digits' or 'scenes'."
+    ),
 ]
 Split = Annotated[
     str | None,
@@ -90,25 +94,26 @@ def models(
 
 @app.command()
 def evaluate(model: Model, data: Data, split: Split = None, resize: Resize = "stretch"):
-    """Score a model on labelled pictures: accuracy with its interval, and class by class."""
-    from rich.console import Console
-    from rich.table import Table
-
+    """Score a model on labelled pictures or masks, class by class."""
     kv = _kvision()
     loaded = kv.export.load(model)
     batches, names, split = _batches(kv, loaded, data, split, resize)
-    result = kv.evaluation.evaluate_classifier(loaded, batches, names)
-    low, high = result["accuracy_interval"]
-    print(f"{data} [{split}]: {result['samples']:,} images")
-    print(f"top-1 accuracy {result['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})")
-    print(f"top-{result['top_k']} accuracy {result['top_k_accuracy']:.2%}")
-    print(f"log loss       {result['log_loss']:.4f}")
-    table = Table("class", "images", "precision", "recall", "F1")
-    for row in result["per_class"]:
-        shares = (row["precision"], row["recall"], row["f1"])
-        percents = ["" if share is None else f"{share:.1%}" for share in shares]
-        table.add_row(row["name"], f"{row['samples']:,}", *percents)
-    Console().print(table)
+    if _is_segmenter(loaded):
+        result = kv.evaluation.evaluate_segmenter(loaded, batches, names)
+        print(f"{data} [{split}]: {result['images']:,} images, {result['pixels']:,} pixels")
+        for key in ("mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou"):
+            print(f"{key.replace('_', ' '):<23} {result[key]:.2%}")
+        print(f"{'boundary F1':<23} {_percent(result['boundary_f1'])}")
+        columns = {"pixels": "pixels", "iou": "IoU", "accuracy": "recall", "precision": "precision"}
+    else:
+        result = kv.evaluation.evaluate_classifier(loaded, batches, names)
+        low, high = result["accuracy_interval"]
+        print(f"{data} [{split}]: {result['samples']:,} images")
+        print(f"top-1 accuracy {result['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})")
+        print(f"top-{result['top_k']} accuracy {result['top_k_accuracy']:.2%}")
+        print(f"log loss       {result['log_loss']:.4f}")
+        columns = {"samples": "images", "precision": "precision", "recall": "recall", "f1": "F1"}
+    _print_classes(result["per_class"], columns)
 
 
 @app.command()
@@ -117,27 +122,32 @@ def predict(
     photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.")],
     top: Annotated[int, typer.Option(min=1, help="How many classes to print.")] = 3,
     save: Annotated[
-        Path | None, typer.Option(help="Write a picture of the photos with their classes here.")
+        Path | None,
+        typer.Option(help="Write a picture of the photos with their classes or masks here."),
     ] = None,
     heatmap: Annotated[
         Path | None,
         typer.Option(help="Write a picture of where the evidence for the best class is here."),
     ] = None,
+    tiles: Annotated[
+        bool, typer.Option("--tiles", help="Segment photos in their own size, tile by tile.")
+    ] = False,
     resize: Resize = "stretch",
 ):
-    """Say what photos show: classes with scores."""
-    import numpy as np
-
+    """Say what photos show: classes with scores, or with their shares of the pixels."""
     for target in (save, heatmap):
         if target and not target.parent.is_dir():
             raise FileNotFoundError(
                 f"There is no folder {str(target.parent)!r} to write {target.name} to."
             )
     kv = _kvision()
+    from kvision.runs import viewing
+
     loaded = kv.export.load(model)
-    shape = _input_shape(loaded)
-    maps = _HeatMaps(kv, loaded, resize) if heatmap else None
-    pictures, scores, unread = [], [], 0
+    _input_shape(loaded)
+    view = viewing.viewer(loaded, resize, top, tiles)
+    maps = viewing.HeatMapViewer(loaded, resize) if heatmap else None
+    seen = unread = 0
     for photo in _files(photos):
         try:
             image = kv.data.read_image(photo)
@@ -145,22 +155,19 @@ def predict(
             print(f"{photo}: skipped, {error}", file=sys.stderr)
             unread += 1
             continue
-        pictures.append(kv.data.resize_image(image, shape, resize))
-        scores.append(loaded.predict(pictures[-1][None])[0])
-        names = loaded.labels or [f"class {i}" for i in range(len(scores[-1]))]
-        best = np.argsort(-scores[-1])[:top]
-        print(f"{photo}: " + ", ".join(f"{names[i]} {scores[-1][i]:.1%}" for i in best))
-        if heatmap:
-            maps.add(image, best[0], f"{names[best[0]]}  {scores[-1][best[0]]:.0%}")
+        print(f"{photo}: {view.look(image)}")
+        seen += 1
+        if maps:
+            maps.add(image, view.scores[-1], viewing.names_of(loaded, len(view.scores[-1])))
     if unread:
-        print(f"{unread} of {unread + len(scores)} files could not be read.", file=sys.stderr)
-    if not scores:
+        print(f"{unread} of {unread + seen} files could not be read.", file=sys.stderr)
+    if not seen:
         print("There was no photo to look at.", file=sys.stderr)
         raise SystemExit(1)
     if save:
-        kv.visualize.predictions(pictures, scores, names).savefig(save)
+        view.figure().savefig(save)
         print(f"Wrote {save}")
-    if heatmap:
+    if maps:
         maps.figure().savefig(heatmap)
         rows, columns = maps.maps[0].shape
         print(f"Wrote {heatmap}: evidence at {rows}x{columns} positions of each photo")
@@ -242,36 +249,30 @@ def _kvision():
     return kvision
 
 
-class _HeatMaps:
-    """Photos with maps of the evidence for a class, gathered for one figure."""
+def _is_segmenter(loaded):
+    from kvision.runs.viewing import is_segmenter
 
-    def __init__(self, kv, loaded, resize):
-        from kvision.models.activation_maps import enlargement
+    _input_shape(loaded)
+    return is_segmenter(loaded)
 
-        if loaded.kind != "keras":
-            raise ValueError(
-                "--heatmap needs the Keras model. Pass model.keras, or a run folder with one in "
-                f"it. Received: {loaded.path}"
-            )
-        self.kv, self.resize = kv, resize
-        self.model = kv.models.class_activation_maps(kv.export.load_keras(loaded.path))
-        size, self.margins = enlargement(self.model, loaded.input_shape[:2])
-        self.shape = (*size, loaded.input_shape[2])
-        self.photos, self.maps, self.titles = [], [], []
 
-    def add(self, photo, label, title, side=480):
-        enlarged = self.kv.data.resize_image(photo, self.shape, self.resize)
-        scores = self.model.predict_on_batch(enlarged[None].astype("float32"))
-        self.maps.append(scores[0, ..., label])
-        # The figure keeps the photo's own shape where the model is shown all of it.
-        shown = photo if self.resize == "stretch" else enlarged
-        scale = side / max(shown.shape[:2])
-        size = [max(1, round(length * scale)) for length in shown.shape[:2]]
-        self.photos.append(self.kv.data.resize_image(shown, (*size, shown.shape[2])))
-        self.titles.append(title)
+def _print_classes(rows, columns):
+    """A table of the classes; counts with commas, shares in percent."""
+    from rich.console import Console
+    from rich.table import Column, Table
 
-    def figure(self):
-        return self.kv.visualize.heatmaps(self.photos, self.maps, self.titles, self.margins)
+    table = Table("class", *(Column(head, justify="right") for head in columns.values()))
+    for row in rows:
+        table.add_row(row["name"], *(_cell(row[key]) for key in columns))
+    Console().print(table)
+
+
+def _cell(value):
+    return f"{value:,}" if isinstance(value, int) else _percent(value)
+
+
+def _percent(share):
+    return "" if share is None else f"{share:.1%}"
 
 
 def _models_in(paths):
@@ -304,10 +305,19 @@ def _batches(kv, loaded, data, split, resize):
                 file=sys.stderr,
             )
     dataset = splits[split] if split in splits else kv.data.load(data, split)
-    names = info.class_names
+    target = "segmentation_mask" if _is_segmenter(loaded) else "label"
+    if target not in dataset.element_spec:
+        raise ValueError(
+            f"{data} must have {'masks' if target == 'segmentation_mask' else 'labels'} to score "
+            f"{loaded.path} on. It has: {', '.join(dataset.element_spec)}."
+        )
+    names = list(info.features[target].names)
     if loaded.labels and names != loaded.labels:
-        dataset, names = kv.data.relabel(dataset, names, loaded.labels), loaded.labels
-    batches = kv.data.batches(dataset, _input_shape(loaded), 32, training=False, resize=resize)
+        dataset = kv.data.relabel(dataset, names, loaded.labels, target)
+        names = loaded.labels
+    batches = kv.data.batches(
+        dataset, _input_shape(loaded), 32, training=False, resize=resize, target=target
+    )
     return batches, names, split
 
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from kvision.data.image_files import read_with_pillow
 from kvision.data.resizing import MODES, resize_example
+from kvision.ops.masks import VOID
 
 
 def read_image(path):
@@ -60,13 +61,14 @@ def resize_image(image, input_shape, resize="stretch"):
     return resize_example(example, (height, width), channels, resize)["image"].numpy()
 
 
-def relabel(dataset, class_names, wanted):
+def relabel(dataset, class_names, wanted, feature="label"):
     """Numbers the labels of a data set as a model does, which may order its classes otherwise.
 
     Args:
-        dataset: dicts with `label`, as `load` gives.
+        dataset: dicts with `label` or `segmentation_mask`, as `load` gives.
         class_names: the data set's names in label order.
         wanted: the model's names in label order; may hold more.
+        feature: `"label"` or `"segmentation_mask"`, whose void pixels stay void.
 
     Returns:
         The data set with its labels renumbered.
@@ -89,5 +91,13 @@ def relabel(dataset, class_names, wanted):
             f"The data must have the model's classes: {', '.join(wanted[:20])}. Received others: "
             f"{', '.join(unknown[:20]) or 'data without class names'}."
         )
-    table = tf.constant([wanted.index(name) for name in class_names], tf.int64)
-    return dataset.map(lambda example: {**example, "label": tf.gather(table, example["label"])})
+    table = [wanted.index(name) for name in class_names]
+    if feature == "segmentation_mask":
+        table += [VOID] * (VOID + 1 - len(table))
+
+    def renumber(example):
+        old = example[feature]
+        new = tf.gather(tf.constant(table, old.dtype), tf.cast(old, tf.int32))
+        return {**example, feature: new}
+
+    return dataset.map(renumber, tf.data.AUTOTUNE)

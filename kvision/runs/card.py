@@ -2,6 +2,10 @@
 
 from string import Template
 
+from kvision.runs import classifying, segmenting
+from kvision.runs.tables import escape
+
+TASKS = {task.TASK: task for task in (classifying, segmenting)}
 CARD = Template("""\
 # $name
 
@@ -18,30 +22,14 @@ Classes: $classes.
 
 ## How good it is
 
-On $samples test images the model did not see:
-
-| measure | value |
-|---|---|
-| top-1 accuracy | **$accuracy** (95 % interval $low to $high) |
-| top-$top accuracy | $top_accuracy |
-| log loss | $log_loss |
-
-![Confusion matrix](figures/confusion_matrix.png)
-
-| class | images | precision | recall | F1 |
-|---|---:|---:|---:|---:|
-$per_class
-
-Some predictions, mistakes first:
-
-![Predictions](figures/predictions.png)
+$scores
 $curves$filters
 ## The files and their proof
 
 Each file was read back and run as an app runs it, and compared with `model.keras` on the test
 images. Differences are of probabilities (0..1).
 
-| file | size | accuracy | points lost | same top class | largest, mean difference | check |
+| file | size | $metric | points lost | same top class | largest, mean difference | check |
 |---|---:|---:|---:|---:|---:|---|
 $files
 
@@ -58,33 +46,7 @@ Operators in the TFLite files: $operators.
 
 The files take RGB (or grey) pixels 0..255 at $input; the normalisation is inside.
 
-On the command line, in this folder:
-
-```
-kvision predict $best photo.jpg
-```
-
-In Python, without TensorFlow:
-
-```python
-import kvision as kv
-
-model = kv.export.load("$best")
-scores = model.predict(images)  # (n, $shape), pixels 0..255
-print(model.labels[scores[0].argmax()])
-```
-
-On Android, with MediaPipe Tasks (the labels and the normalisation are inside the file):
-
-```kotlin
-val options = ImageClassifier.ImageClassifierOptions.builder()
-    .setBaseOptions(BaseOptions.builder().setModelAssetPath("$best").build())
-    .setMaxResults(3)
-    .build()
-val classifier = ImageClassifier.createFromOptions(context, options)
-val result = classifier.classify(BitmapImageBuilder(bitmap).build())
-```
-
+$usage
 ## Made with
 
 $versions
@@ -100,31 +62,25 @@ def model_card(card, run_dir):
         card: what `kv.runs.release` writes to `card.json`.
         run_dir: the run folder, to know which figures there are.
     """
-    metrics, architecture = card["metrics"], card["architecture"]
-    low, high = metrics["accuracy_interval"]
+    architecture, task = card["architecture"], TASKS[card["task"]]
     height, width, channels = architecture["input_shape"]
     exported = [name for name in card["files"] if name.endswith(".tflite")]
     passed = [name for name in exported if card["files"][name]["check"]["passed"]]
+    best = (passed or exported or ["model.keras"])[-1]
+    shape = f"{height}, {width}, {channels}"
     return CARD.substitute(
         name=card["name"],
         verdict=_verdict(card),
         architecture=architecture["name"],
         parameters=f"{architecture['parameters']:,}",
         input=f"{height}x{width}x{channels}",
-        shape=f"{height}, {width}, {channels}",
         classes_count=len(card["classes"]),
         created=card["created"],
         command=card["command"] or "a call of kv.runs.release",
         data=card["data"] or "Not described.",
-        classes=", ".join(_escape(name) for name in card["classes"]),
-        samples=f"{metrics['samples']:,}",
-        accuracy=f"{metrics['accuracy']:.2%}",
-        low=f"{low:.2%}",
-        high=f"{high:.2%}",
-        top=metrics["top_k"],
-        top_accuracy=f"{metrics['top_k_accuracy']:.2%}",
-        log_loss=f"{metrics['log_loss']:.4f}",
-        per_class="\n".join(map(_class_row, metrics["per_class"])),
+        classes=", ".join(escape(name) for name in card["classes"]),
+        scores=task.scores(card["metrics"]),
+        metric=task.METRIC,
         curves=_section(run_dir, "How it learned", "Learning curves"),
         filters=_section(run_dir, "What its first layer looks for", "Filters"),
         files="\n".join(_file_row(name, file["check"]) for name, file in card["files"].items()),
@@ -132,7 +88,7 @@ def model_card(card, run_dir):
         machine=card["machine"],
         latency="\n".join(_latency_rows(card["files"])),
         operators=_operators(card["files"], exported),
-        best=(passed or exported or ["model.keras"])[-1],
+        usage=task.USAGE.substitute(best=best, shape=shape),
         versions=", ".join(f"{name} {version}" for name, version in card["versions"].items()),
         paper=f"{architecture['paper']}. {architecture['url']}".strip(". "),
     )
@@ -142,14 +98,6 @@ def _verdict(card):
     if card["passed"]:
         return "**PASS**: every exported file was run again and gives what the model gives."
     return "**FAIL**: at least one exported file failed its check and was renamed `.rejected`."
-
-
-def _class_row(row):
-    def percent(value):
-        return "–" if value is None else f"{value:.1%}"
-
-    scores = " | ".join(percent(row[key]) for key in ("precision", "recall", "f1"))
-    return f"| {_escape(row['name'])} | {row['samples']:,} | {scores} |"
 
 
 def _section(run_dir, title, figure):
@@ -194,7 +142,3 @@ def _operators(files, names):
         for operator, count in (files[name]["check"].get("operators") or {}).items():
             found.setdefault(operator, []).append(str(count))
     return ", ".join(f"{name} ({' / '.join(counts)})" for name, counts in sorted(found.items()))
-
-
-def _escape(text):
-    return text.replace("|", "\\|").replace("\n", " ")

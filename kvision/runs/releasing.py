@@ -6,10 +6,10 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-import numpy as np
-
-from kvision import evaluation, export, registry, visualize
+from kvision import export, registry, visualize
+from kvision.export.label_maps import is_segmenter
 from kvision.export.labels import FILE_NAME, label_text
+from kvision.runs import classifying, segmenting
 from kvision.runs.card import model_card
 
 FILES = {None: "model.tflite", "float16": "model_float16.tflite", "dynamic": "model_dynamic.tflite"}
@@ -28,14 +28,15 @@ def release(
     command="",
     threads=(1, 2),
 ):
-    """Scores a trained classifier, exports it, proves the exports and writes the model card.
+    """Scores a trained model, exports it, proves the exports and writes the model card.
 
     Use it at the end of a training script. Run again on the same folder it replaces what it wrote.
 
     Args:
-        model: a trained classifier; its input size must be known.
+        model: a trained classifier or segmenter; its input size must be known.
         run_dir: the run folder; `history.csv`, if a training left one there, is drawn.
-        test: batches of `(images, labels)` that the model has not seen.
+        test: batches of `(images, labels)`, of a segmenter `(images, masks)`, that the model has
+            not seen.
         calibration: batches of training images, from which int8 takes its ranges.
         class_names: names in label order.
         quantize: which TFLite files to write: of `None`, `"float16"`, `"dynamic"`, `"int8"`.
@@ -59,15 +60,16 @@ def release(
     run_dir = Path(run_dir)
     (run_dir / "figures").mkdir(parents=True, exist_ok=True)
     print(f"Scoring {model.name} on the test images ...")
-    sample = _Sample(model, test)
-    metrics = evaluation.evaluate_classifier(sample, sample, class_names)
+    task = segmenting if is_segmenter(model) else classifying
+    sample = task.Sample(model, test)
+    metrics = sample.evaluate(class_names)
     model.save(run_dir / "model.keras")
     if not quantize:  # else it comes with the TFLite files
         (run_dir / FILE_NAME).write_text(label_text(class_names), encoding="utf-8")
     files = _export_all(model, run_dir, test, calibration, class_names, quantize, list(threads))
     card = {
         "name": run_dir.name,
-        "task": "classification",
+        "task": task.TASK,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "architecture": _architecture(model),
         "data": data,
@@ -120,40 +122,12 @@ def _architecture(model):
     }
 
 
-class _Sample:
-    """Model and test data in one, which keeps some pictures of the pass that scores the model.
-
-    `mistakes` and `hits` hold `(picture, scores, label)`, the first of each kind.
-    """
-
-    def __init__(self, model, dataset, most_mistakes=12, most_hits=18):
-        self.model, self.dataset = model, dataset
-        self.most = {False: most_mistakes, True: most_hits}
-        self.mistakes, self.hits = [], []
-
-    def __iter__(self):
-        for images, labels in self.dataset:
-            self.labels = np.asarray(labels)
-            yield images, labels
-
-    def predict(self, images, batch_size=None):
-        scores = np.asarray(self.model.predict(images, batch_size=batch_size, verbose=0))
-        right = scores.argmax(axis=1) == self.labels
-        for kind, kept in ((False, self.mistakes), (True, self.hits)):
-            for index in np.flatnonzero(right == kind)[: self.most[kind] - len(kept)]:
-                kept.append((np.array(images[index]), scores[index], self.labels[index]))
-        return scores
-
-
-def _draw(model, run_dir, sample, card, pictures=18):
-    """The figures of the card; the predictions show mistakes first."""
-    drawn = {"confusion_matrix": (card["metrics"]["confusion"], card["classes"])}
+def _draw(model, run_dir, sample, card):
+    """The figures of the card."""
+    figures = sample.figures(card)
     if (run_dir / "history.csv").is_file():
-        drawn["learning_curves"] = (run_dir / "history.csv",)
+        figures["learning_curves"] = visualize.learning_curves(run_dir / "history.csv")
     if any(len(weight.shape) == 4 for weight in model.weights):
-        drawn["filters"] = (model,)
-    images, scores, labels = zip(*(sample.mistakes + sample.hits)[:pictures], strict=True)
-    drawn["predictions"] = (images, scores, card["classes"], labels)
-    for name, arguments in drawn.items():
-        figure = getattr(visualize, name)(*arguments)
+        figures["filters"] = visualize.filters(model)
+    for name, figure in figures.items():
         figure.savefig(run_dir / "figures" / f"{name}.png")

@@ -38,7 +38,8 @@ def test_facts_are_complete(name):
     assert len(entry.paper) > 20
     assert entry.url.startswith("http")
     assert 1980 < entry.year < 2030
-    assert entry.levels
+    # A composed network has its backbone's levels.
+    assert bool(entry.levels) == (entry.task == "classification")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -74,15 +75,18 @@ def test_parameters_and_multiply_adds_are_the_published_ones(name):
     with keras.StatelessScope(initialize_variables=False):  # shapes only: nothing is allocated
         model = entry.builder()
     assert trainable_count(model) == entry.parameters
-    assert kv.models.multiply_adds(model) == entry.multiply_adds
+    if None not in model.input_shape[1:]:
+        assert kv.models.multiply_adds(model) == entry.multiply_adds
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_model_is_known_by_its_levels(name):
+def test_a_model_is_known_by_its_levels_or_its_name(name):
     entry = kv.model_info(name)
     with keras.StatelessScope(initialize_variables=False):
-        models = entry.builder(), tiny(name), tiny(name, include_top=False)
-    assert [kv.registry.entry_of(model) for model in models] == [entry] * 3
+        models = [entry.builder(), tiny(name)]
+        if entry.task == "classification":
+            models.append(tiny(name, include_top=False))
+    assert {kv.registry.entry_of(model).name for model in models} == {name}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -165,7 +169,7 @@ def test_other_sizes_and_channels_work_or_say_why_not(name, shape):
     assert np.isfinite(outputs).all()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_levels_are_where_they_are_declared(name):
     model = tiny(name, include_top=False, input_shape=(64, 96, 3))
     levels = kv.models.levels(model)

@@ -1,0 +1,165 @@
+"""Trains a segmenter on your pictures and masks and leaves a run with checked phone files.
+
+Command:       python apps/train_segmenter.py photos/ --size 128 --run saved_models/photos
+No data yet:   python apps/train_segmenter.py scenes --size 96 --epochs 15
+Another net:   add --model DeepLabV3Plus --backbone ResNet50, or --model SegNet
+Fine-tuning:   add --backbone-weights imagenet (downloads once), or --weights saved_models/other
+Several hosts: start it on each with TF_CONFIG set, in a folder they share; then once without
+
+The data is a folder of images beside a folder of masks, a VOC, Cityscapes or CamVid folder, a COCO
+.json, a TFDS name or 'scenes'. A killed run goes on when the same command is started again.
+"""
+
+import argparse
+import ast
+import os
+import shlex
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+
+import kvision as kv
+from kvision.ops.masks import centre_crop
+
+
+def option(text):
+    """'alpha=0.5' as ('alpha', 0.5), 'padding=same' as ('padding', 'same')."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"must be NAME=VALUE. Received: {text}")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+def size(text):
+    """'128' as (128, 128), '96x128' as (96, 128)."""
+    sides = [int(side) for side in text.split("x")]
+    return (sides * 2)[:2]
+
+
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
+add = parser.add_argument
+add("data", help="a folder, a COCO .json, a TFDS name or 'scenes'")
+add("--run", type=Path, default="saved_models/segmenter", help="the folder that the run leaves")
+add("--model", default="UNet", help="a segmenter that `kvision models` lists (default UNet)")
+add("--backbone", help="its encoder; by default MobileNetV2 for UNet and DeepLabV3Plus")
+add("--option", type=option, action="append", default=[], help="of the model, e.g. filters=32")
+add("--backbone-option", type=option, action="append", default=[], help="e.g. alpha=0.35")
+add("--data-option", type=option, action="append", default=[], help="e.g. difficulty=0.3")
+add("--split", type=option, action="append", default=[], help="e.g. train=train[:15]")
+add("--weights", help="what to fine-tune: a .keras file or a run")
+add("--backbone-weights", help="'imagenet', a .keras file or a run of a classifier")
+add("--size", type=size, default=(128, 128), help="of the model's input: 128 (default) or 96x128")
+add("--channels", type=int, default=3, choices=(1, 3), help="3 for RGB (default), 1 for grey")
+add("--resize", default="stretch", choices=("stretch", "crop", "pad"))
+add("--epochs", type=int, default=30)
+add("--batch-size", type=int, default=16)
+add("--learning-rate", type=float, default=2e-3, help="at the start; it falls to 0 (default 2e-3)")
+add("--loss", default="crossentropy", choices=("crossentropy", "dice", "iou", "focal"))
+add("--augment", default="photo", choices=("photo", "mirror", "elastic", "none"))
+add("--border-weights", action="store_true", help="U-Net's weight of the gaps between objects")
+add("--balance", action="store_true", help="weigh rare classes up, by median frequency")
+add("--patience", type=int, help="stop after so many epochs without improvement")
+add("--devices", type=int, help="replicas; by default all GPUs, else the CPU")
+add("--mixed-precision", action="store_true", help="compute in 16 bits")
+add("--jit-compile", action="store_true", help="compile with XLA; pays on GPUs only")
+add("--seed", type=int, default=1)
+args = parser.parse_args()
+
+strategy = kv.training.strategy(args.devices)
+keras.utils.set_random_seed(args.seed)
+if args.mixed_precision:
+    kv.training.mixed_precision()
+
+# Data: what the source has no split for is cut from its training images.
+source = {"source": args.data, **dict(args.data_option)}
+if args.data == "scenes":
+    source.setdefault("size", tuple(args.size))
+info = kv.data.load(**source, with_info=True)[1]
+splits = kv.data.three_splits(info) | dict(args.split)
+sizes = {use: f"{split} ({info.splits[split].num_examples})" for use, split in splits.items()}
+print("Data:", ", ".join(f"{use} on {text}" for use, text in sizes.items()))
+names = list(info.features["segmentation_mask"].names)
+shape = (*args.size, args.channels)
+sets = dict(zip(splits, kv.data.load(**source, split=list(splits.values())), strict=True))
+if args.border_weights:
+    sets["train"] = kv.data.with_border_weights(sets["train"])
+
+# Model
+finished = kv.training.is_finished(args.run)
+first_epoch = kv.training.completed_epochs(args.run)
+backbone = args.backbone or ("MobileNetV2" if args.model in ("UNet", "DeepLabV3Plus") else None)
+with strategy.scope():
+    options = {"input_shape": shape, "classes": len(names), **dict(args.option)}
+    try:
+        if backbone and not finished:
+            encoder = {"weights": args.backbone_weights, **dict(args.backbone_option)}
+            options["backbone"] = kv.build_model(
+                backbone, include_top=False, input_shape=shape, **encoder
+            )
+        if finished:
+            model = keras.models.load_model(args.run / "model.keras")
+        else:
+            model = kv.build_model(args.model, weights=args.weights, **options)
+    except (TypeError, ValueError, FileNotFoundError) as error:
+        parser.error(f"{args.model} cannot be built so: {error}")
+if finished:
+    print(f"{args.run} is trained: exporting it again. To train anew, pass another --run.")
+    if (kv.export.load(args.run).labels, model.input_shape[1:]) != (names, shape):
+        parser.error(f"{args.run} has other classes or another size: pass another --run")
+map_size = model.output_shape[1:3]  # smaller than the picture in a network that does not pad
+
+
+def batches(use, **options):
+    given = {"image_size": shape, "batch_size": args.batch_size, "resize": args.resize}
+    dataset = kv.data.batches(sets[use], **given, **options, target="segmentation_mask")
+    return dataset.map(lambda image, *maps: (image, *(centre_crop(m, map_size) for m in maps)))
+
+
+mirror = [keras.layers.RandomFlip("horizontal")]
+turns = [keras.layers.RandomFlip(), kv.layers.RandomElasticDeformation()]
+augment = {"photo": True, "mirror": mirror, "elastic": turns, "none": None}[args.augment]
+train = batches("train", training=True, augment=augment, seed=args.seed, first_epoch=first_epoch)
+validation = batches("validation")
+
+# Training
+if not finished:
+    weights = kv.data.median_frequency_weights(sets["train"], len(names)) if args.balance else None
+    with strategy.scope():
+        loss = {
+            "crossentropy": kv.losses.MaskCrossentropy(class_weight=weights),
+            "dice": kv.losses.DiceLoss(),
+            "iou": kv.losses.SoftIoULoss(),
+            "focal": kv.losses.MaskFocalLoss(),
+        }[args.loss]
+        metrics = [kv.metrics.MeanIoU(len(names)), kv.metrics.PixelAccuracy()]
+        rate = args.learning_rate / 10 if args.weights else args.learning_rate
+        decay = keras.optimizers.schedules.CosineDecay(rate, args.epochs * len(train))
+        goal = {"loss": loss, "metrics": metrics, "jit_compile": args.jit_compile}
+        model.compile(keras.optimizers.Adam(decay), **goal)
+    callbacks = kv.training.callbacks(args.run, patience=args.patience)
+    fit = {"epochs": args.epochs, "shuffle": False}  # the data comes shuffled
+    model.fit(train, validation_data=validation, callbacks=callbacks, **fit)
+
+if "TF_CONFIG" in os.environ:
+    sys.exit("Trained. Start the command once more on one host, without TF_CONFIG, to export it.")
+
+# Proof
+card = kv.runs.release(
+    model,
+    args.run,
+    test=batches("test"),
+    calibration=batches("train"),
+    class_names=names,
+    data=f"{info.name}: " + ", ".join(f"{use} on {text}" for use, text in sizes.items()),
+    command=shlex.join(["python", *sys.argv]),
+)
+print(f"Test mean IoU {card['metrics']['mean_iou']:.2%}. Read {args.run}/README.md")
+sys.exit(0 if card["passed"] else 1)

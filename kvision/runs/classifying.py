@@ -1,0 +1,115 @@
+"""A classifier's release: its scores, its pictures, its part of the card."""
+
+from string import Template
+
+import numpy as np
+
+from kvision import evaluation, visualize
+from kvision.runs.tables import escape, percent
+
+TASK = "classification"
+METRIC = "accuracy"
+SCORES = Template("""\
+On $samples test images the model did not see:
+
+| measure | value |
+|---|---|
+| top-1 accuracy | **$accuracy** (95 % interval $low to $high) |
+| top-$top accuracy | $top_accuracy |
+| log loss | $log_loss |
+
+![Confusion matrix](figures/confusion_matrix.png)
+
+| class | images | precision | recall | F1 |
+|---|---:|---:|---:|---:|
+$per_class
+
+Some predictions, mistakes first:
+
+![Predictions](figures/predictions.png)""")
+USAGE = Template("""\
+On the command line, in this folder:
+
+```
+kvision predict $best photo.jpg
+```
+
+In Python, without TensorFlow:
+
+```python
+import kvision as kv
+
+model = kv.export.load("$best")
+scores = model.predict(images)  # (n, $shape), pixels 0..255
+print(model.labels[scores[0].argmax()])
+```
+
+On Android, with MediaPipe Tasks (the labels and the normalisation are inside the file):
+
+```kotlin
+val options = ImageClassifier.ImageClassifierOptions.builder()
+    .setBaseOptions(BaseOptions.builder().setModelAssetPath("$best").build())
+    .setMaxResults(3)
+    .build()
+val classifier = ImageClassifier.createFromOptions(context, options)
+val result = classifier.classify(BitmapImageBuilder(bitmap).build())
+```
+""")
+
+
+def scores(metrics):
+    """The card's section on how good the model is."""
+    low, high = metrics["accuracy_interval"]
+    return SCORES.substitute(
+        samples=f"{metrics['samples']:,}",
+        accuracy=f"{metrics['accuracy']:.2%}",
+        low=f"{low:.2%}",
+        high=f"{high:.2%}",
+        top=metrics["top_k"],
+        top_accuracy=f"{metrics['top_k_accuracy']:.2%}",
+        log_loss=f"{metrics['log_loss']:.4f}",
+        per_class="\n".join(map(_class_row, metrics["per_class"])),
+    )
+
+
+def _class_row(row):
+    shares = " | ".join(percent(row[key]) for key in ("precision", "recall", "f1"))
+    return f"| {escape(row['name'])} | {row['samples']:,} | {shares} |"
+
+
+class Sample:
+    """Model and test data in one, which keeps some pictures of the pass that scores the model.
+
+    `mistakes` and `hits` hold `(picture, scores, label)`, the first of each kind.
+    """
+
+    def __init__(self, model, dataset, most_mistakes=12, most_hits=18):
+        self.model, self.dataset = model, dataset
+        self.most = {False: most_mistakes, True: most_hits}
+        self.mistakes, self.hits = [], []
+
+    def evaluate(self, class_names):
+        """The metrics of the model on the test data."""
+        return evaluation.evaluate_classifier(self, self, class_names)
+
+    def __iter__(self):
+        for images, labels in self.dataset:
+            self.labels = np.asarray(labels)
+            yield images, labels
+
+    def predict(self, images, batch_size=None):
+        scores = np.asarray(self.model.predict(images, batch_size=batch_size, verbose=0))
+        right = scores.argmax(axis=1) == self.labels
+        for kind, kept in ((False, self.mistakes), (True, self.hits)):
+            for index in np.flatnonzero(right == kind)[: self.most[kind] - len(kept)]:
+                kept.append((np.array(images[index]), scores[index], self.labels[index]))
+        return scores
+
+    def figures(self, card, pictures=18):
+        """The figures of the card, `{name: Figure}`; the predictions show mistakes first."""
+        names = card["classes"]
+        images, scores, labels = zip(*(self.mistakes + self.hits)[:pictures], strict=True)
+        return {
+            "confusion_matrix": visualize.confusion_matrix(card["metrics"]["confusion"], names),
+            "predictions": visualize.predictions(images, scores, names, labels),
+        }

@@ -1,0 +1,128 @@
+"""A segmenter's release: its scores, its pictures, its part of the card."""
+
+from string import Template
+
+import numpy as np
+
+from kvision import evaluation, visualize
+from kvision.ops.masks import VOID, centre_crop
+from kvision.runs.tables import escape, percent
+
+TASK = "segmentation"
+METRIC = "mean IoU"
+SCORES = Template("""\
+On $images test images the model did not see, $pixels pixels without the void ones:
+
+| measure | value |
+|---|---|
+| mean IoU | **$mean_iou** |
+| pixel accuracy | $pixel_accuracy |
+| mean accuracy of the classes | $mean_accuracy |
+| frequency-weighted IoU | $frequency_weighted_iou |
+| boundary F1 | $boundary_f1 |
+
+| class | pixels | IoU | recall | precision |
+|---|---:|---:|---:|---:|
+$per_class
+
+![Confusion matrix](figures/confusion_matrix.png)
+
+Some test images, the worst first:
+
+![Gallery](figures/gallery.png)""")
+USAGE = Template("""\
+On the command line, in this folder:
+
+```
+kvision predict $best photo.jpg --save overlay.png
+```
+
+In Python, without TensorFlow:
+
+```python
+import kvision as kv
+
+model = kv.export.load("$best")
+scores = model.predict(images)  # (n, $shape), pixels 0..255
+classes = scores.argmax(-1)  # the number of each pixel's class
+print(model.labels)
+```
+
+On Android, with MediaPipe Tasks (the labels and the normalisation are inside the file):
+
+```kotlin
+val options = ImageSegmenter.ImageSegmenterOptions.builder()
+    .setBaseOptions(BaseOptions.builder().setModelAssetPath("$best").build())
+    .setOutputCategoryMask(true)
+    .build()
+val segmenter = ImageSegmenter.createFromOptions(context, options)
+val result = segmenter.segment(BitmapImageBuilder(bitmap).build())
+val mask = result.categoryMask().get()  // one byte a pixel; segmenter.labels names them
+```
+""")
+_MEASURES = (
+    "mean_iou",
+    "pixel_accuracy",
+    "mean_accuracy",
+    "frequency_weighted_iou",
+    "boundary_f1",
+)
+
+
+def scores(metrics):
+    """The card's section on how good the model is."""
+    return SCORES.substitute(
+        images=f"{metrics['images']:,}",
+        pixels=f"{metrics['pixels']:,}",
+        per_class="\n".join(map(_class_row, metrics["per_class"])),
+        **{key: percent(metrics[key]) for key in _MEASURES},
+    )
+
+
+def _class_row(row):
+    shares = " | ".join(percent(row[key]) for key in ("iou", "accuracy", "precision"))
+    return f"| {escape(row['name'])} | {row['pixels']:,} | {shares} |"
+
+
+class Sample:
+    """Model and test data in one, which keeps the pictures with the most wrong pixels.
+
+    `kept` holds `(share of right pixels, number, picture, mask, predicted mask)`, worst first.
+    """
+
+    def __init__(self, model, dataset, most=6):
+        self.model, self.dataset, self.most = model, dataset, most
+        self.kept = []
+        self.seen = 0
+
+    def evaluate(self, class_names):
+        """The metrics of the model on the test data."""
+        return evaluation.evaluate_segmenter(self, self, class_names)
+
+    def __iter__(self):
+        for images, masks in self.dataset:
+            self.masks = np.asarray(masks)
+            yield images, masks
+
+    def predict(self, images, batch_size=None):
+        scores = np.asarray(self.model.predict(images, batch_size=batch_size, verbose=0))
+        guesses = scores.argmax(axis=-1)
+        for image, mask, guess in zip(images, self.masks, guesses, strict=True):
+            mask = centre_crop(mask.reshape(mask.shape[:2]), guess.shape)
+            known = mask != VOID
+            right = (guess == mask)[known].mean() if known.any() else 1.0
+            picture = centre_crop(np.array(image), guess.shape)
+            self.kept.append((float(right), self.seen, picture, mask, guess))
+            self.seen += 1
+        self.kept = sorted(self.kept, key=lambda row: row[:2])[: self.most]
+        return scores
+
+    def figures(self, card):
+        """The figures of the card, `{name: Figure}`."""
+        names = card["classes"]
+        _, _, images, masks, guesses = zip(*self.kept, strict=True)
+        return {
+            "confusion_matrix": visualize.confusion_matrix(card["metrics"]["confusion"], names),
+            "per_class_iou": visualize.per_class_iou(card["metrics"]["per_class"]),
+            "gallery": visualize.segmentations(images, masks, guesses, names),
+        }
