@@ -15,6 +15,7 @@ import ast
 import os
 import shlex
 import sys
+import time
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -42,6 +43,16 @@ def size(text):
     return (sides * 2)[:2]
 
 
+class Seconds(keras.callbacks.Callback):
+    """Notes how long each epoch took, for history.csv."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.start = time.time()
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["seconds"] = time.time() - self.start
+
+
 parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
 )
@@ -49,7 +60,7 @@ add = parser.add_argument
 add("data", help="a folder, a COCO .json, a TFDS name or 'scenes'")
 add("--run", type=Path, default="saved_models/segmenter", help="the folder that the run leaves")
 add("--model", default="UNet", help="a segmenter that `kvision models` lists (default UNet)")
-add("--backbone", help="its encoder; by default MobileNetV2 for UNet and DeepLabV3Plus")
+add("--backbone", help="its encoder, or none; MobileNetV2 by default for UNet, DeepLabV3Plus")
 add("--option", type=option, action="append", default=[], help="of the model, e.g. filters=32")
 add("--backbone-option", type=option, action="append", default=[], help="e.g. alpha=0.35")
 add("--data-option", type=option, action="append", default=[], help="e.g. difficulty=0.3")
@@ -95,7 +106,8 @@ if args.border_weights:
 # Model
 finished = kv.training.is_finished(args.run)
 first_epoch = kv.training.completed_epochs(args.run)
-backbone = args.backbone or ("MobileNetV2" if args.model in ("UNet", "DeepLabV3Plus") else None)
+usual = "MobileNetV2" if args.model in ("UNet", "DeepLabV3Plus") else "none"
+backbone = None if (args.backbone or usual) == "none" else args.backbone or usual
 with strategy.scope():
     options = {"input_shape": shape, "classes": len(names), **dict(args.option)}
     try:
@@ -139,12 +151,12 @@ if not finished:
             "iou": kv.losses.SoftIoULoss(),
             "focal": kv.losses.MaskFocalLoss(),
         }[args.loss]
-        metrics = [kv.metrics.MeanIoU(len(names)), kv.metrics.PixelAccuracy()]
+        metrics = [kv.metrics.MeanIoU(len(names)), kv.metrics.PixelAccuracy(len(names))]
         rate = args.learning_rate / 10 if args.weights else args.learning_rate
         decay = keras.optimizers.schedules.CosineDecay(rate, args.epochs * len(train))
         goal = {"loss": loss, "metrics": metrics, "jit_compile": args.jit_compile}
         model.compile(keras.optimizers.Adam(decay), **goal)
-    callbacks = kv.training.callbacks(args.run, patience=args.patience)
+    callbacks = [Seconds(), *kv.training.callbacks(args.run, patience=args.patience)]
     fit = {"epochs": args.epochs, "shuffle": False}  # the data comes shuffled
     model.fit(train, validation_data=validation, callbacks=callbacks, **fit)
 

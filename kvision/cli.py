@@ -71,6 +71,8 @@ def models(
     kv = _kvision()
     from kvision.runs import catalogue
 
+    if task:
+        kv.list_models(task)  # raises where there is no such task
     measured = catalogue.measurements()
     if name:
         entry = kv.model_info(name)
@@ -81,14 +83,15 @@ def models(
         print(f"\n{(entry.builder.__doc__ or '').strip()}")
         return
     console = Console() if sys.stdout.isatty() else Console(width=100)
-    columns = catalogue.SHORT if console.width < 100 else catalogue.LISTED
-    first, *others = columns.values()
-    heads = [Column(first), *(Column(head, justify="right") for head in others)]
-    table = Table(*heads, box=None, padding=(0, 2, 0, 0))
-    for entry in catalogue.entries(task):
-        cells = catalogue.row(entry, measured.get(entry.name))
-        table.add_row(*(cells[column] for column in columns))
-    console.print(table)
+    among = catalogue.SHORT if console.width < 100 else catalogue.LISTED
+    for shown in [task] if task else kv.registry.TASKS:
+        first, *others = chosen = catalogue.columns(shown, among)
+        heads = [Column(among[first]), *(Column(among[c], justify="right") for c in others)]
+        table = Table(*heads, box=None, padding=(0, 2, 0, 0))
+        for entry in catalogue.entries(shown):
+            cells = catalogue.row(entry, measured.get(entry.name))
+            table.add_row(*(cells[column] for column in chosen))
+        console.print(f"[bold]{catalogue.TITLES[shown]}[/bold]", table, sep="\n")
     print(f"\n{catalogue.NOTE}")
 
 

@@ -1,6 +1,7 @@
 """One TensorFlow for all tests of a process: two logical CPU devices, set before anything runs."""
 
 import os
+import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -88,23 +89,30 @@ def alive():
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory):
     """A finished run of LeNet-5 on the digits; made once, also for several test processes."""
-    import os
-    import time
+    return _made_once(tmp_path_factory, "digits_run", _train_digits)
 
+
+@pytest.fixture(scope="session")
+def scenes_run(tmp_path_factory):
+    """A finished run of a small segmenter on easy scenes; made once for all test processes."""
+    return _made_once(tmp_path_factory, "scenes_run", _train_scenes)
+
+
+def _made_once(tmp_path_factory, name, make):
     base = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         base = base.parent
-    run, done = base / "digits_run", base / "digits_run.done"
+    run, done = base / name, base / f"{name}.done"
     try:
         run.mkdir()
     except FileExistsError:
         deadline = time.monotonic() + 300
         while not done.exists():
             if time.monotonic() > deadline:
-                pytest.fail("the test process that makes the digits run did not finish it")
+                pytest.fail(f"the test process that makes {name} did not finish it")
             time.sleep(0.2)
         return run
-    _train_digits(run)
+    make(run)
     done.touch()
     return run
 
@@ -134,3 +142,33 @@ def _train_digits(run):
         data="The digits.",
         command="tests",
     )
+
+
+def _train_scenes(run):
+    import keras
+    from keras import layers
+
+    import kvision as kv
+
+    keras.utils.set_random_seed(0)
+    given = {"size": (32, 40), "difficulty": 0.0, "train": 64, "validation": 8, "test": 16}
+    splits, info = kv.data.load("scenes", ["train", "test"], with_info=True, **given)
+    train, test = (
+        kv.data.batches(split, (32, 40, 3), 8, target="segmentation_mask") for split in splits
+    )
+    image = keras.Input((32, 40, 3))
+    x = layers.Rescaling(1 / 127.5, -1)(image)
+    for _ in range(2):
+        x = layers.Conv2D(16, 1, activation="relu")(x)  # here colour tells the class
+    x = layers.Conv2D(9, 1)(x)
+    model = keras.Model(image, layers.Softmax(name="predictions")(x), name="scenes_by_colour")
+    model.compile(
+        keras.optimizers.Adam(2e-2),
+        kv.losses.MaskCrossentropy(),
+        metrics=[kv.metrics.MeanIoU(9)],
+    )
+    model.fit(
+        train, validation_data=test, epochs=30, callbacks=kv.training.callbacks(run), verbose=0
+    )
+    names = info.features["segmentation_mask"].names
+    kv.runs.release(model, run, test, train, names, data="Easy scenes.", command="tests")

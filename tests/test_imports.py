@@ -24,7 +24,7 @@ ALLOWED = {
     "training": ({"training", "losses", "metrics"}, KERAS | {"tensorflow"}),
     "evaluation": ({"evaluation", "ops", "metrics"}, KERAS | {"pycocotools", "scipy"}),
     "export": (
-        {"export", "ops", "registry"},
+        {"export", "layers", "ops", "registry"},
         KERAS | {"tensorflow", "ai_edge_litert", "flatbuffers"},
     ),
     "visualize": ({"visualize", "ops"}, {"numpy", "matplotlib"}),

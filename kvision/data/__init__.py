@@ -2,6 +2,7 @@
 
 from kvision.data.augmentation import default_augmentation
 from kvision.data.loading import load
+from kvision.data.mask_weights import median_frequency_weights, with_border_weights
 from kvision.data.pipeline import batches
 from kvision.data.shares import balanced_class_weight, three_splits
 from kvision.data.single import read_image, relabel, resize_image
@@ -11,8 +12,10 @@ __all__ = [
     "batches",
     "default_augmentation",
     "load",
+    "median_frequency_weights",
     "read_image",
     "relabel",
     "resize_image",
     "three_splits",
+    "with_border_weights",
 ]

@@ -90,8 +90,8 @@ def plan_augmentation(augment, size, with_boxes):
 
     A step has two parts. `step.draw(seed, count)` returns the random numbers for `count` examples
     (a tensor with that first axis). `step(example, drawn)` then changes one example, a dict with
-    `image`, and `boxes` and `mask` if there. `step.in_order` says that it keeps a state of its
-    own and must see the examples one after the other.
+    `image`, and `boxes`, `mask` and `weight` if there. `step.in_order` says that it keeps a state
+    of its own and must see the examples one after the other.
 
     Args:
         augment: None or False, True, a Keras layer, or a list of Keras layers.
@@ -129,6 +129,8 @@ class _LayerStep:
             layer = type(layer).from_config({**layer.get_config(), "dtype": "float32"})
             layer.bounding_box_format = "xyxy"
         self._layer = layer
+        # What comes in from outside has no class, whatever colour the image gets there.
+        self._nearest = {name: _filled_with(layer, fill) for name, fill in warping.NEAREST.items()}
         self._size = size
         self._moves = type(layer).__name__ not in _COLOURING
 
@@ -149,10 +151,13 @@ class _LayerStep:
         result["image"] = self._keep_size(tf.cast(moved, tf.float32)[0])
         if self._moves and "boxes" in example:
             result["boxes"] = self._move_boxes(example["boxes"], transformation)
-        if self._moves and "mask" in example:
-            mask = tf.cast(example["mask"], tf.float32)[None]
-            mask = self._on_tensorflow("transform_segmentation_masks", mask, transformation)
-            result["mask"] = tf.cast(tf.round(mask[0]), example["mask"].dtype)
+        for name, layer in self._nearest.items():
+            if self._moves and name in example:
+                pixels = tf.cast(example[name], tf.float32)[None]
+                moved = self._on_tensorflow(
+                    "transform_segmentation_masks", pixels, transformation, layer=layer
+                )
+                result[name] = tf.cast(moved[0], example[name].dtype)
         return result
 
     def _move_boxes(self, boxes, transformation):
@@ -165,13 +170,14 @@ class _LayerStep:
         pixels = self._on_tensorflow("transform_bounding_boxes", pixels, transformation)
         return tf.gather(pixels["boxes"][0] / scale, (1, 0, 3, 2), axis=-1)
 
-    def _on_tensorflow(self, method, *args, **kwargs):
+    def _on_tensorflow(self, method, *args, layer=None, **kwargs):
         # As the __call__ of Keras's layers does in a tf.data map, whatever Keras's backend is.
-        backend = getattr(self._layer, "backend", None)
+        layer = self._layer if layer is None else layer
+        backend = getattr(layer, "backend", None)
         if backend is not None:
             backend.set_backend("tensorflow")
         try:
-            return getattr(self._layer, method)(*args, training=True, **kwargs)
+            return getattr(layer, method)(*args, training=True, **kwargs)
         finally:
             if backend is not None:
                 backend.reset()
@@ -184,6 +190,14 @@ class _LayerStep:
                 "Choose the size with `image_size` and `resize` instead."
             )
         return tf.ensure_shape(image, self._size)
+
+
+def _filled_with(layer, value):
+    """A copy of `layer` with another `fill_value`; the layer itself if it fills with none."""
+    config = layer.get_config()
+    if "fill_value" not in config or not _is_known(layer):
+        return layer
+    return type(layer).from_config({**config, "fill_value": float(value)})
 
 
 def _flatten(augment):
@@ -246,7 +260,8 @@ def _check(layer, with_boxes):
         raise ValueError(
             f"`augment` must not hold `{name}` when there are boxes or masks: Keras moves them "
             "wrongly in this layer. Use RandomTranslation and RandomZoom for crops, "
-            "RandomPerspective or kvision.layers.RandomLensDistortion for bending."
+            "RandomPerspective or RandomLensDistortion and RandomElasticDeformation of "
+            "kvision.layers for bending."
         )
     if not _is_known(layer):
         raise ValueError(

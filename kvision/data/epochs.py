@@ -8,6 +8,8 @@ import tensorflow as tf
 from kvision.data.resizing import visible_boxes
 
 _CHUNK = 256
+# What moves with the pixels, and its name in the augmentation steps.
+_PIXELWISE = {"segmentation_mask": "mask", "pixel_weight": "weight"}
 # Seeds are (first + n, place). Every epoch has its own range of `first`, every step a part of it.
 _SEEDS_PER_STEP = 64
 _SEEDS_PER_EPOCH = 64 * _SEEDS_PER_STEP
@@ -111,13 +113,15 @@ def _apply(stage, example, draws):
     changing = {"image": example["image"]}
     if "objects" in example:
         changing["boxes"] = example["objects"]["bbox"]
-    if "segmentation_mask" in example:
-        changing["mask"] = example["segmentation_mask"]
+    for key, name in _PIXELWISE.items():
+        if key in example:
+            changing[name] = example[key]
     for number, step in stage:
         changing = step(changing, draws[number])
     example = {**example, "image": changing["image"]}
     if "boxes" in changing:
         example["objects"] = visible_boxes(changing["boxes"], example["objects"]["label"])
-    if "mask" in changing:
-        example["segmentation_mask"] = changing["mask"]
+    for key, name in _PIXELWISE.items():
+        if key in example:
+            example[key] = changing[name]
     return example

@@ -2,14 +2,11 @@
 
 import dataclasses
 import os
-import pathlib
-import stat
-import warnings
 
 import numpy as np
 import tensorflow as tf
 
-from kvision.data.image_files import EXTENSIONS, decode
+from kvision.data.image_files import decode
 from kvision.data.info import (
     DatasetInfo,
     ImageFeature,
@@ -18,13 +15,19 @@ from kvision.data.info import (
     SplitDict,
     SplitInfo,
 )
+from kvision.data.listing import (
+    SHOWN,
+    ascii_safe,
+    entries,
+    folders,
+    list_files,
+    looks_like_image,
+    report,
+)
 from kvision.data.order import stratified_order
 from kvision.data.sources import readable_dataset
 from kvision.data.splits import ALIASES
 from kvision.data.verdicts import check_folder
-
-_JUNK = frozenset(("thumbs.db", "desktop.ini", "__macosx", "@eadir"))
-_SHOWN = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +84,7 @@ def image_folder(path, errors="skip", seed=0):
         SkippedFile(name, verdict.reason)
         for name, verdict in verdicts.items()
         # A note or a table beside the photos is no damaged photo.
-        if verdict.reason and not (_is_no_image(verdict) and not _looks_like_image(name))
+        if verdict.reason and not (_is_no_image(verdict) and not looks_like_image(name))
     ]
     splits, infos, empty = {}, {}, []
     for split, listing in listings.items():
@@ -100,7 +103,8 @@ def image_folder(path, errors="skip", seed=0):
         ]
         splits[split] = [rows[i] for i in stratified_order(labels, seed)]
         infos[split] = SplitInfo(len(rows), dict(zip(classes, counts, strict=True)))
-    _report(path, refused, empty, errors, sum(info.num_examples for info in infos.values()))
+    served = sum(info.num_examples for info in infos.values())
+    report(path, refused, errors, served, _empty_classes(empty))
     features = {"image": ImageFeature((None, None, 3)), "label": LabelFeature(classes)}
     info = DatasetInfo(str(path), SplitDict(infos), features, tuple(refused))
     return FolderSource(info, splits)
@@ -114,27 +118,24 @@ class _Listing:
 
 def _layout(root, path):
     """Split name -> its folder relative to `root` ("" where the classes lie in `root` itself)."""
-    folders = [entry.name for entry in _entries(root) if entry.is_dir(follow_symlinks=False)]
-    if not folders:
+    inside = folders(root)
+    if not inside:
         raise ValueError(
             f"{path} must hold one folder for each class (or train, val and test folders of such). "
             f"It holds no folder. Put the images of each class in a folder named after it."
         )
     nested = [
-        name
-        for name in folders
-        if name.lower() in ALIASES
-        and any(e.is_dir(follow_symlinks=False) for e in _entries(os.path.join(root, name)))
+        name for name in inside if name.lower() in ALIASES and folders(os.path.join(root, name))
     ]
     if not nested:
         return {"train": ""}
     layout = {}
-    for name in folders:
+    for name in inside:
         split = ALIASES.get(name.lower())
         if name not in nested or split in layout:
             raise ValueError(
                 f"{path} must hold either class folders or one train, one val and one test folder "
-                f"of class folders, not a mixture. Received: {sorted(folders)}. Move {name!r} away."
+                f"of class folders, not a mixture. Received: {sorted(inside)}. Move {name!r} away."
             )
         layout[split] = name
     order = ("train", "validation", "test")
@@ -143,70 +144,25 @@ def _layout(root, path):
 
 def _list_classes(root, top):
     listing = _Listing({}, [])
-    for entry in _entries(os.path.join(root, top)):
+    for entry in entries(os.path.join(root, top)):
         name = os.path.join(top, entry.name)
         if entry.is_dir(follow_symlinks=False):
             listing.files[entry.name] = []
-            _list_files(root, name, listing.files[entry.name], listing.refused)
+            list_files(root, name, listing.files[entry.name], listing.refused)
         elif entry.is_symlink():
             listing.refused.append(SkippedFile(name, "a link, not a class folder"))
-        elif _looks_like_image(name):
+        elif looks_like_image(name):
             listing.refused.append(SkippedFile(name, "not in a class folder"))
     return listing
-
-
-def _list_files(root, folder, found, refused):
-    for entry in _entries(os.path.join(root, folder)):
-        name = os.path.join(folder, entry.name)
-        if entry.is_dir(follow_symlinks=False):
-            _list_files(root, name, found, refused)
-            continue
-        target = os.path.realpath(entry.path)
-        if not pathlib.PurePath(target).is_relative_to(root):
-            refused.append(SkippedFile(name, "a link that leaves the folder"))
-        elif not os.path.exists(target):
-            refused.append(SkippedFile(name, "a link to nothing"))
-        elif os.path.isdir(target):
-            refused.append(SkippedFile(name, "a link to a folder"))
-        elif not stat.S_ISREG(os.stat(target).st_mode):
-            refused.append(SkippedFile(name, "not a regular file"))
-        else:
-            found.append(name)
-
-
-def _entries(folder):
-    """The entries of a folder in the order of their names, without what systems leave behind."""
-    entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    return [e for e in entries if not e.name.startswith(".") and e.name.lower() not in _JUNK]
-
-
-def _looks_like_image(name):
-    return os.path.splitext(name)[1].lower() in EXTENSIONS
 
 
 def _is_no_image(verdict):
     return verdict.reason in ("not an image", "the file is empty")
 
 
-def _report(path, refused, empty, errors, served):
-    lines = []
-    if refused:
-        lines.append(f"{len(refused)} file(s) in {path} cannot be served:")
-        lines += [f"  {ascii_safe(file.name)}: {file.reason}" for file in refused[:_SHOWN]]
-        if len(refused) > _SHOWN:
-            lines.append(f"  and {len(refused) - _SHOWN} more (info.skipped names them all)")
-    if errors == "raise" and refused:
-        raise ValueError("\n".join([*lines, 'Mend or remove them, or pass errors="skip".']))
-    if not served:
-        raise ValueError("\n".join([f"{path} holds no image that can be decoded.", *lines]))
-    if empty:
-        shown = ", ".join(repr(ascii_safe(name)) for name in empty[:_SHOWN])
-        more = f" and {len(empty) - _SHOWN} more" if len(empty) > _SHOWN else ""
-        lines.append(f"No images in: {shown}{more} (the class keeps its index)")
-    if lines:
-        warnings.warn("\n".join(lines), stacklevel=5)
-
-
-def ascii_safe(name):
-    """`name` as text that can be printed, also where its bytes are no valid UTF-8."""
-    return os.fsencode(name).decode("utf-8", "replace")
+def _empty_classes(names):
+    if not names:
+        return []
+    shown = ", ".join(repr(ascii_safe(name)) for name in names[:SHOWN])
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return [f"No images in: {shown}{more} (the class keeps its index)"]

@@ -28,11 +28,19 @@ _UPRIGHT = ((0, 0, 0), (0, 0, 1), (0, 1, 1), (0, 1, 0), (1, 0, 0), (1, 0, 1), (1
 
 @dataclasses.dataclass(frozen=True)
 class ImageFile:
-    """What checking one file found: its decoder and orientation, or the reason not to serve it."""
+    """What checking one file found: who decodes it, and how large it is, or why not to serve it.
+
+    Attributes:
+        decoder: `JPEG`, `PNG` or `PILLOW`.
+        orientation: EXIF orientation 1..8 that is left to be put right after decoding.
+        reason: why the file is not served, or None.
+        size: (height, width) of the upright picture.
+    """
 
     decoder: int = PILLOW
     orientation: int = 1
     reason: str | None = None
+    size: tuple = (0, 0)
 
 
 def check_files(paths):
@@ -52,11 +60,11 @@ def check_files(paths):
             chosen = _waiting(verdicts, decoder)
             for i in _undecodable([paths[i] for i in chosen], decoder, chosen):
                 # Pillow gives the reason, or reads what TensorFlow's decoder refused.
-                verdicts[i] = ImageFile(PILLOW)
+                verdicts[i] = ImageFile(PILLOW, size=verdicts[i].size)
         chosen = _waiting(verdicts, PILLOW)
         reasons = pool.map(_pillow_error, [paths[i] for i in chosen])
         for i, reason in zip(chosen, reasons, strict=True):
-            verdicts[i] = ImageFile(PILLOW, reason=reason)
+            verdicts[i] = ImageFile(PILLOW, reason=reason, size=verdicts[i].size)
     return verdicts
 
 
@@ -111,7 +119,7 @@ def read_with_pillow(path):
     """
     from PIL import Image, ImageOps
 
-    with _open(os.fsdecode(path)) as image:
+    with open_image(os.fsdecode(path)) as image:
         image.load()
         image = ImageOps.exif_transpose(image)
         if image.mode.startswith("I;16"):
@@ -134,7 +142,8 @@ def _formats():
     return [name for name in _FORMATS if name in Image.OPEN]
 
 
-def _open(path):
+def open_image(path):
+    """The file as a `PIL.Image`, not decoded yet, if it is a picture rather than a document."""
     from PIL import Image
 
     return Image.open(path, formats=_formats())
@@ -146,21 +155,23 @@ def _read_header(path):
     try:
         if not os.path.getsize(path):
             return ImageFile(reason="the file is empty")
-        with _open(path) as image:
+        with open_image(path) as image:
             width, height = image.size
+            orientation = _orientation(image)
+            size = (width, height) if orientation >= 5 else (height, width)
             if width * height > _MAX_PIXELS:
                 return ImageFile(reason=f"{width}x{height} is more than {_MAX_PIXELS:,} pixels")
             if image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB"):
                 # TensorFlow prints a line for each file that is cut off; Pillow does not.
                 reason = None if _has_end(path) else _pillow_error(path)
-                return ImageFile(JPEG, _orientation(image), reason)
+                return ImageFile(JPEG, orientation, reason, size)
             if image.format == "PNG" and _is_plain_png(image, path):
-                return ImageFile(PNG, _orientation(image))
-            return ImageFile(PILLOW)
+                return ImageFile(PNG, orientation, size=size)
+            return ImageFile(PILLOW, size=size)
     except UnidentifiedImageError:
         return ImageFile(reason="not an image")
     except Exception as error:  # a damaged header can raise nearly anything inside Pillow
-        return ImageFile(reason=_explain(error))
+        return ImageFile(reason=explain(error))
 
 
 def _has_end(path):
@@ -210,11 +221,12 @@ def _pillow_error(path):
     try:
         read_with_pillow(path)
     except Exception as error:  # any decoder's failure means the same: this file is not served
-        return _explain(error)
+        return explain(error)
     return None
 
 
-def _explain(error):
+def explain(error):
+    """An error of a decoder in a few words."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     text = " ".join(str(error).split())

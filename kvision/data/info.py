@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from kvision.data.splits import parse_split
+from kvision.ops.masks import VOID
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,8 +27,30 @@ class LabelFeature:
 
 
 @dataclasses.dataclass(frozen=True)
+class MaskFeature:
+    """What the numbers in the masks mean: a class index for each pixel, or nothing known.
+
+    Attributes:
+        names: the class names in the order of their indices; background is a class like others.
+        colors: (red, green, blue) of each class in 0..255, or None where the source has no table.
+        void: the number of pixels without a label.
+    """
+
+    names: list
+    colors: list | None = None
+    void: int = VOID
+
+    @property
+    def num_classes(self):
+        return len(self.names)
+
+
+@dataclasses.dataclass(frozen=True)
 class SplitInfo:
-    """How many examples one split holds, in all and (where known) for each class."""
+    """How many examples one split holds, in all and (where known) for each class.
+
+    The counts of masks say in how many of them each class occurs.
+    """
 
     num_examples: int
     class_counts: dict | None = None
@@ -74,7 +97,8 @@ class DatasetInfo:
         name: the source, as a person would call it.
         splits: mapping of split name to `SplitInfo`.
         features: mapping of feature name to its description. `features["label"].names`,
-            `features["label"].num_classes` and `features["image"].shape` as in TFDS.
+            `features["label"].num_classes` and `features["image"].shape` as in TFDS;
+            `features["segmentation_mask"]` is a `MaskFeature`.
         skipped: the files of a folder that are not served, with the reasons.
     """
 
@@ -85,9 +109,14 @@ class DatasetInfo:
 
     @property
     def class_names(self):
-        """The class names in the order of their indices, or None for a source without labels."""
+        """The class names in the order of their indices, or None for a source without labels.
+
+        Those of the masks where there is no other label.
+        """
         # TFDS's own feature dict has no `get`.
-        names = getattr(dict(self.features.items()).get("label"), "names", None)
+        features = dict(self.features.items())
+        feature = features.get("label", features.get("segmentation_mask"))
+        names = getattr(feature, "names", None)
         return None if names is None else list(names)
 
     @property

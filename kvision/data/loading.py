@@ -1,34 +1,46 @@
 """`load`: one call for every source, with the manners of `tfds.load`."""
 
 import difflib
+import functools
+import inspect
 import os
 import pathlib
 
 from kvision.data.arrays import digits, npz
 from kvision.data.folders import image_folder
+from kvision.data.masks.coco import coco_masks
+from kvision.data.masks.mask_folder import is_mask_folder, mask_folder
 from kvision.data.splits import parse_split
 from kvision.data.tfds_source import is_tfds_name, load_tfds, tfds_names
 
-_EMBEDDED = {"digits": digits}
+_EMBEDDED = ("digits", "scenes")
+_MASK_OPTIONS = ("class_names", "colors", "void")
+_COCO_OPTIONS = ("image_folder",)
 
 
-def load(source, split=None, with_info=False, *, errors="skip", seed=0, **tfds_kwargs):
+def load(source, split=None, with_info=False, *, errors="skip", seed=0, **options):
     """Opens a source of images as `tf.data.Dataset`s of single examples.
 
     Use it as `tfds.load`. Each example is a dict in TFDS's own feature names: `image` (uint8,
-    (height, width, channels)), `label` (int64), and for some TFDS sources `objects` or
-    `segmentation_mask`. `kv.data.batches` makes of it what `fit` takes.
+    (height, width, channels)), `label` (int64) or `segmentation_mask` (uint8, (height, width, 1),
+    a class index for each pixel and 255 where there is none), and for some sources `objects`.
+    `kv.data.batches` makes of it what `fit` takes.
 
     The examples of a folder or an `.npz` come in a random but fixed order in which every prefix
     holds the classes in their proportions, so that `"train[:80%]"` and `"train[80%:]"` are a fair
     pair. A folder is checked first: every file is decoded once (and that remembered in the user's
-    cache folder), what cannot be decoded is left out and named in one warning.
+    cache folder), what cannot be decoded is left out and named in one warning, and so are images
+    without a mask, masks of another size, and masks with labels that mean nothing.
 
     Args:
         source: one of
 
             - `"digits"`: scikit-learn's 1,797 handwritten digits, no network needed;
+            - `"scenes"`: our synthetic world, drawn as it is asked for; see docs/scenes.md;
             - a folder of class folders, or of train, val and test folders of class folders;
+            - a folder of images beside a folder of masks (`images` and `masks`, `train` and
+              `trainannot`, ...), or in the layout of VOC or Cityscapes; see docs/data.md;
+            - a `.json` file of COCO instances beside its images;
             - an `.npz` file with `x_train, y_train, x_test, y_test`, or `x, y`, or
               `images, labels`;
             - the name of a TFDS data set, `"tfds:cifar10"` or plainly `"cifar10"`.
@@ -39,17 +51,22 @@ def load(source, split=None, with_info=False, *, errors="skip", seed=0, **tfds_k
             `"val"` and `"valid"` mean `"validation"`.
         with_info: whether to return the pair (datasets, info).
         errors: for folders: `"skip"` leaves damaged files out, `"raise"` stops at them.
-        seed: the order of the examples of folders and `.npz` files depends on it.
-        **tfds_kwargs: passed to `tfds.load`, for example `data_dir`.
+        seed: the order of the examples of folders and files depends on it, and the scenes do.
+        **options: of the source. Folders of masks take `class_names` (a list in the order of the
+            values in the masks, or a dict of value to name), `colors` (a dict of class name to
+            (red, green, blue) for coloured masks, or a list) and `void` (values or colours that
+            mean void besides 255); COCO files `image_folder`; `"scenes"` what docs/scenes.md
+            says; TFDS sources what `tfds.load` takes, for example `data_dir`.
 
     Returns:
         What `split` asks for. With `with_info=True`, also the info: `info.class_names`,
         `info.splits["train"].num_examples`, `info.features["label"].num_classes`,
-        `info.features["image"].shape` and, for folders, `info.skipped`.
+        `info.features["segmentation_mask"].names`, `info.features["image"].shape` and, for
+        folders, `info.skipped`.
 
     Raises:
         FileNotFoundError: if `source` is a path and nothing is there.
-        ValueError: if the source or the split is unknown, or nothing in it can be served.
+        ValueError: if the source, the split or an option is unknown, or nothing can be served.
 
     Example:
 
@@ -65,39 +82,61 @@ def load(source, split=None, with_info=False, *, errors="skip", seed=0, **tfds_k
         )
     text = os.fspath(source)
     named = isinstance(source, str) and text.startswith("tfds:")
-    opened = None if named else _open_local(source, text, errors, seed)
+    opened = None if named else _open_local(source, text, errors, seed, options)
     if opened is None:
         name = text.removeprefix("tfds:")
         if not is_tfds_name(name):
             raise _unknown(text, name)
-        return load_tfds(name, split, with_info, **tfds_kwargs)
-    if tfds_kwargs:
-        raise ValueError(
-            f"{sorted(tfds_kwargs)} are arguments for TFDS; {text!r} is no TFDS source."
-        )
+        return load_tfds(name, split, with_info, **options)
     datasets = _datasets(opened, split)
     return (datasets, opened.info) if with_info else datasets
 
 
-def _open_local(source, text, errors, seed):
+def _open_local(source, text, errors, seed, options):
     """The source if it is embedded or lies on the disk, None if it may be a TFDS name."""
-    if isinstance(source, str) and text in _EMBEDDED:
-        return _EMBEDDED[text]()
     path = pathlib.Path(text).expanduser()
-    if path.is_dir():
-        return image_folder(path, errors, seed)
-    if path.is_file() and path.suffix.lower() == ".npz":
-        return npz(path, seed)
-    if path.is_file():
-        raise ValueError(
-            f"A file given as `source` must be an .npz archive of arrays. Received: {text!r}. "
-            "For single images give the folder of class folders that they lie in."
-        )
+    known = ()
+    if isinstance(source, str) and text == "digits":
+        opener = digits
+    elif isinstance(source, str) and text == "scenes":
+        from kvision.data.scenes import scenes
+
+        opener = functools.partial(scenes, seed=seed)
+        known = set(inspect.signature(scenes).parameters) - {"seed"}
+    elif path.is_dir() and is_mask_folder(path):
+        opener, known = functools.partial(mask_folder, path, errors, seed), _MASK_OPTIONS
+    elif path.is_dir():
+        opener = functools.partial(image_folder, path, errors, seed)
+    elif path.is_file():
+        opener, known = _file_opener(path, errors, seed)
+    else:
+        return _maybe_tfds(source, text, path)
+    strange = sorted(set(options) - set(known))
+    if strange:
+        takes = f"Its options are {', '.join(sorted(known))}." if known else "It has no options."
+        raise ValueError(f"{text!r} must not be given the options {strange}. {takes}")
+    return opener(**options)
+
+
+def _file_opener(path, errors, seed):
+    """The function that opens a file, and the options that it takes."""
+    if path.suffix.lower() == ".npz":
+        return functools.partial(npz, path, seed), ()
+    if path.suffix.lower() == ".json":
+        return functools.partial(coco_masks, path, errors, seed), _COCO_OPTIONS
+    raise ValueError(
+        "A file given as `source` must be an .npz archive of arrays or a COCO .json file. "
+        f"Received: {str(path)!r}. For single images give the folder that they lie in."
+    )
+
+
+def _maybe_tfds(source, text, path):
+    """None for what may be a TFDS name; an error for a path where nothing is."""
     looks_like_path = (
         not isinstance(source, str)
         or os.sep in text
         or text.startswith((".", "~"))
-        or path.suffix.lower() == ".npz"
+        or path.suffix.lower() in (".npz", ".json")
     )
     # TFDS names may carry a configuration: "coco/2017".
     if looks_like_path and not is_tfds_name(text):
@@ -121,13 +160,14 @@ def _missing(path, text):
     hint = (
         f" Did you mean {' or '.join(repr(str(parent / name)) for name in close)}?" if close else ""
     )
-    return f"There is no folder or .npz file {text!r}.{hint}"
+    return f"There is no folder or file {text!r}.{hint}"
 
 
 def _unknown(text, name):
     close = difflib.get_close_matches(name, [*_EMBEDDED, *tfds_names()], n=3)
     hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
     return ValueError(
-        f"Unknown source {text!r}.{hint} `source` must be 'digits', a folder of class folders, an "
-        ".npz file, or the name of a TFDS data set ('tfds:cifar10' or 'cifar10')."
+        f"Unknown source {text!r}.{hint} `source` must be 'digits', a folder of class folders or "
+        "of images and masks, 'scenes', an .npz file, a COCO .json file, or the name of a TFDS "
+        "data set ('tfds:cifar10' or 'cifar10')."
     )

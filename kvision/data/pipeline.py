@@ -5,6 +5,7 @@ import math
 import tensorflow as tf
 
 from kvision.data.augmentation import plan_augmentation
+from kvision.data.elements import as_example, as_fit_takes_it, check_elements
 from kvision.data.epochs import augment as augment_epochs
 from kvision.data.epochs import epochs
 from kvision.data.memory import available_memory
@@ -14,6 +15,7 @@ from kvision.data.sources import rows_and_reader
 _CACHE_SHARE = 0.25
 _SHUFFLE_BYTES = 2**29
 _EXTRAS = ("objects", "segmentation_mask")
+_MAP_BYTES = {"segmentation_mask": 1, "pixel_weight": 4}
 
 
 def batches(
@@ -33,6 +35,7 @@ def batches(
     first_epoch=0,
     repeat=False,
     max_boxes=None,
+    target=None,
 ):
     """Makes of single examples the batches that `model.fit` takes.
 
@@ -42,8 +45,8 @@ def batches(
 
     Args:
         dataset: a `tf.data.Dataset` of single examples, as `kv.data.load` gives: dicts with
-            `image` (uint8) and possibly `label`, `objects` and `segmentation_mask`, or
-            (image, label) pairs.
+            `image` (uint8) and possibly `label`, `objects`, `segmentation_mask` (uint8, 255 where
+            void) and `pixel_weight`, or (image, label) or (image, mask) pairs.
         image_size: a whole number, (height, width) or (height, width, channels), in pixels.
             `model.input_shape[1:]` fits.
         batch_size: examples in a batch.
@@ -52,7 +55,7 @@ def batches(
             augmentation layers of Keras or kvision. Ignored unless `training`. With boxes or
             masks only layers that move them rightly are taken.
         resize: `"stretch"` ignores the aspect ratio, `"crop"` cuts off what is too long, `"pad"`
-            adds black on both sides.
+            adds black on both sides, where masks are void.
         channels: 1 for grey, 3 for RGB; None takes them from `image_size` or leaves them.
         antialias: whether shrinking averages all pixels: smoother, several times slower.
         seed: whole number from which all randomness follows.
@@ -66,14 +69,18 @@ def batches(
             `steps_per_epoch`.
         max_boxes: with `objects`: the number that boxes are padded to in every example; None pads
             to the most in each batch.
+        target: `"label"`, `"segmentation_mask"` or `"objects"` to get `(images, that)` and leave
+            out the rest; None takes what is there.
 
     Returns:
         A `tf.data.Dataset`, its length known if that of `dataset` is. Classification examples
         become `(images, labels)`: float32 (batch, height, width, channels) in 0..255 and int64
-        (batch,). Examples with `objects` or `segmentation_mask` become dicts with `image`, `label`
-        if there, `objects` (`bbox`: float32 (batch, n, 4), relative ymin, xmin, ymax, xmax;
-        `label`: int64 (batch, n), -1 where padded) and `segmentation_mask` (uint8,
-        (batch, height, width, 1)). Examples without labels become images.
+        (batch,). Examples with a mask become `(images, masks)`: uint8 (batch, height, width, 1),
+        255 where there is no class; with `pixel_weight`, `(images, masks, weights)`: float32 of
+        that shape. Examples with `objects`, or a label and a mask, become dicts with `image` and
+        what is there: `label`, `segmentation_mask`, `pixel_weight`, and `objects` (`bbox`: float32
+        (batch, n, 4), relative ymin, xmin, ymax, xmax; `label`: int64 (batch, n), -1 where
+        padded). Examples without labels become images.
 
     Raises:
         ValueError: if an argument or the examples do not fit.
@@ -86,17 +93,18 @@ def batches(
     (TensorShape([16, 32, 32, 3]), TensorShape([16]))
     """
     _check_arguments(batch_size, resize, cache, seed, first_epoch, max_boxes)
-    spec = _check_elements(dataset.element_spec)
+    spec = check_elements(dataset.element_spec, target)
     size, channels = _parse_size(image_size, channels, spec["image"])
     shuffle = training if shuffle is None else shuffle
     extras = [key for key in _EXTRAS if key in spec]
     steps = plan_augmentation(augment if training else None, (*size, channels), bool(extras))
 
     def prepare(*element):
-        return resize_example(_as_example(element), size, channels, resize, antialias)
+        return resize_example(as_example(element, spec), size, channels, resize, antialias)
 
     count = int(dataset.cardinality())
-    example_bytes = size[0] * size[1] * (channels + ("segmentation_mask" in extras))
+    pixel_bytes = channels + sum(_MAP_BYTES.get(name, 0) for name in spec)
+    example_bytes = size[0] * size[1] * pixel_bytes
     cached = cache is True or (cache == "auto" and _fits(count, example_bytes))
     examples = dataset.map(prepare, tf.data.AUTOTUNE)
     if cached:
@@ -111,11 +119,11 @@ def batches(
         examples = augment_epochs(
             passes, (lambda row: prepare(read(row))) if behind else None, steps
         )
-    batched = _batch(examples, batch_size, drop_remainder, max_boxes)
+    batched = _batch(examples, batch_size, drop_remainder, max_boxes, target)
     return _with_length(batched, count, batch_size, drop_remainder, repeat)
 
 
-def _batch(examples, batch_size, drop_remainder, max_boxes):
+def _batch(examples, batch_size, drop_remainder, max_boxes, target):
     if "objects" in examples.element_spec:
         shapes = tf.nest.map_structure(lambda spec: spec.shape, examples.element_spec)
         shapes["objects"] = {"bbox": (max_boxes, 4), "label": (max_boxes,)}
@@ -126,7 +134,7 @@ def _batch(examples, batch_size, drop_remainder, max_boxes):
         dataset = examples.padded_batch(batch_size, shapes, fills, drop_remainder)
     else:
         dataset = examples.batch(batch_size, drop_remainder)
-    return dataset.map(_as_fit_takes_it, tf.data.AUTOTUNE)
+    return dataset.map(lambda batch: as_fit_takes_it(batch, target), tf.data.AUTOTUNE)
 
 
 def _with_length(dataset, count, batch_size, drop_remainder, repeat):
@@ -141,53 +149,9 @@ def _with_length(dataset, count, batch_size, drop_remainder, repeat):
     return dataset.prefetch(tf.data.AUTOTUNE)
 
 
-def _as_fit_takes_it(batch):
-    batch = {**batch, "image": tf.cast(batch["image"], tf.float32)}
-    if any(key in batch for key in _EXTRAS):
-        return batch
-    return (batch["image"], batch["label"]) if "label" in batch else batch["image"]
-
-
 def _first_boxes(example, most):
     objects = {key: value[:most] for key, value in example["objects"].items()}
     return {**example, "objects": objects}
-
-
-def _check_elements(spec):
-    """The specification of the examples, as a dict."""
-    if isinstance(spec, tuple) and len(spec) == 2:
-        spec = {"image": spec[0], "label": spec[1]}
-    if not isinstance(spec, dict) or "image" not in spec:
-        raise ValueError(
-            "`dataset` must yield single examples: dicts with 'image', as from kv.data.load, or "
-            f"(image, label) pairs. Received: {spec}"
-        )
-    image = spec["image"]
-    if image.dtype != tf.uint8 or image.shape.rank != 3 or image.shape[-1] not in (1, 3):
-        raise ValueError(
-            "The images in `dataset` must be unbatched uint8 tensors of shape (height, width, 1) "
-            f"or (height, width, 3). Received: shape {image.shape}, dtype {image.dtype.name}"
-        )
-    return spec
-
-
-def _as_example(element):
-    """One example of any source, with only the features that are known here."""
-    example = element[0]
-    if len(element) == 2:
-        example = {"image": element[0], "label": element[1]}
-    result = {"image": example["image"]}
-    if "label" in example:
-        result["label"] = tf.cast(example["label"], tf.int64)
-    if "objects" in example:
-        objects = example["objects"]
-        result["objects"] = {
-            "bbox": tf.cast(objects["bbox"], tf.float32),
-            "label": tf.cast(objects["label"], tf.int64),
-        }
-    if "segmentation_mask" in example:
-        result["segmentation_mask"] = example["segmentation_mask"]
-    return result
 
 
 def _parse_size(image_size, channels, image_spec):

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from kvision.ops.masks import VOID
+
 MODES = ("stretch", "crop", "pad")
 _SMALLEST_BOX = 1e-3
 
@@ -11,12 +13,14 @@ def resize_example(example, size, channels, mode, antialias=False):
 
     Args:
         example: dict with `image` (uint8, (height, width, channels)) and, if there,
-            `objects` with `bbox` (float32, (n, 4), relative ymin, xmin, ymax, xmax) and
-            `segmentation_mask` (uint8, (height, width, 1)).
+            `objects` with `bbox` (float32, (n, 4), relative ymin, xmin, ymax, xmax),
+            `segmentation_mask` (uint8, (height, width, 1)) and `pixel_weight` (float32,
+            (height, width, 1)).
         size: (height, width) in pixels.
         channels: 1 or 3, or None to leave them as they are.
         mode: `"stretch"` ignores the aspect ratio; `"crop"` keeps it and cuts the longer side on
-            both ends; `"pad"` keeps it and adds black (and mask 0) on both ends of the shorter.
+            both ends; `"pad"` keeps it and adds black on both ends of the shorter, where the mask
+            is void (255) and the weight 0.
         antialias: whether shrinking averages over all pixels instead of the nearest four.
 
     Returns:
@@ -28,9 +32,11 @@ def resize_example(example, size, channels, mode, antialias=False):
     if "objects" in example:
         boxes = _resize_boxes(example["objects"]["bbox"], tf.shape(image), size, mode)
         example["objects"] = visible_boxes(boxes, example["objects"]["label"])
-    if "segmentation_mask" in example:
-        mask = _resize(example["segmentation_mask"], size, mode, {"method": "nearest"})
-        example["segmentation_mask"] = tf.ensure_shape(mask, (*size, None))
+    for key, fill in (("segmentation_mask", VOID), ("pixel_weight", 0)):
+        if key in example:
+            # Each pixel keeps one class and the weight that goes with it.
+            pixels = _resize(example[key], size, mode, {"method": "nearest"}, fill)
+            example[key] = tf.ensure_shape(pixels, (*size, 1))
     image = convert_channels(_resize(image, size, mode, method), channels)
     example["image"] = tf.ensure_shape(image, (*size, channels))
     return example
@@ -52,7 +58,7 @@ def convert_channels(image, channels):
     return tf.image.grayscale_to_rgb(image)
 
 
-def _resize(image, size, mode, method):
+def _resize(image, size, mode, method, fill=0):
     if image.shape[:2] == tuple(size):
         return image
     if mode == "crop":
@@ -67,7 +73,8 @@ def _resize(image, size, mode, method):
     if image.dtype != dtype:
         image = tf.cast(tf.round(image), dtype)
     if mode == "pad":
-        image = tf.image.pad_to_bounding_box(image, top, left, *size)
+        bottom, right = size[0] - top - height, size[1] - left - width
+        image = tf.pad(image, [[top, bottom], [left, right], [0, 0]], constant_values=fill)
     return image
 
 

@@ -41,7 +41,7 @@ def balanced_class_weight(info):
         A dict of label to weight: examples / (classes * examples of the class).
 
     Raises:
-        ValueError: where the examples of each class were not counted, as in TFDS.
+        ValueError: where the examples of each class were not counted, as in TFDS, or are masks.
 
     Example:
 
@@ -50,6 +50,11 @@ def balanced_class_weight(info):
     >>> round(weights[8], 2)  # the rarest digit
     1.03
     """
+    if "segmentation_mask" in info.features and "label" not in info.features:
+        raise ValueError(
+            f"`info` must be of a source with labels. Received: {info.name}, which has masks. "
+            "Use `kv.data.median_frequency_weights` for masks."
+        )
     counts = info.splits["train"].class_counts
     if not counts:
         raise ValueError(

@@ -2,8 +2,12 @@
 
 import functools
 
-from kvision.data.info import DatasetInfo
+import tensorflow as tf
+
+from kvision.data.info import DatasetInfo, MaskFeature
+from kvision.data.masks.known_classes import PET_NAMES, cityscapes_table
 from kvision.data.splits import canonical_split
+from kvision.ops.masks import VOID
 
 
 @functools.cache
@@ -21,6 +25,9 @@ def is_tfds_name(text):
 
 def load_tfds(name, split, with_info, **kwargs):
     """`tfds.load` with our split aliases, and an info that also knows `class_names`.
+
+    Masks become class indices with 255 for void: those of the pets, 1 to 3 on disk, become pet,
+    background and border; Cityscapes' ids become its 19 classes, its images `image`.
 
     Args:
         name: TFDS name, with configuration and version if wanted (`"coco/2017"`).
@@ -41,6 +48,42 @@ def load_tfds(name, split, with_info, **kwargs):
         else:
             split = canonical_split(split, names)
     datasets, info = tfds.load(name, split=split, with_info=True, **kwargs)
+    features = info.features
+    masked = info.name in _MASKED and {"segmentation_mask", "segmentation_label"} & set(features)
+    if masked and not kwargs.get("as_supervised"):
+        adapt, mask_feature = _MASKED[info.name]()
+        datasets = tf.nest.map_structure(lambda dataset: dataset.map(adapt), datasets)
+        features = {key: value for key, value in features.items() if key not in _CITY_KEYS}
+        features |= {"segmentation_mask": mask_feature}
+        if "image_left" in info.features:
+            features["image"] = info.features["image_left"]
     if not with_info:
         return datasets
-    return datasets, DatasetInfo(info.name, info.splits, info.features)
+    return datasets, DatasetInfo(info.name, info.splits, features)
+
+
+def _pets():
+    def adapt(example):
+        # 1..3 on disk; what is none of these has no class.
+        mask = example["segmentation_mask"]
+        known = (mask >= 1) & (mask <= len(PET_NAMES))
+        return {**example, "segmentation_mask": tf.where(known, mask - 1, tf.cast(VOID, tf.uint8))}
+
+    return adapt, MaskFeature(list(PET_NAMES))
+
+
+def _cityscapes():
+    table = cityscapes_table()
+    numbers = tf.constant([table.values.get(value, VOID) for value in range(256)], tf.uint8)
+
+    def adapt(example):
+        rest = {key: value for key, value in example.items() if key not in _CITY_KEYS}
+        mask = tf.gather(numbers, tf.cast(example["segmentation_label"], tf.int32))
+        return {**rest, "image": example["image_left"], "segmentation_mask": mask}
+
+    return adapt, MaskFeature(list(table.names), list(table.colors))
+
+
+_CITY_KEYS = ("image_left", "segmentation_label")
+# Data sets of TFDS whose masks do not hold class indices.
+_MASKED = {"oxford_iiit_pet": _pets, "cityscapes": _cityscapes}

@@ -4,6 +4,7 @@ The notes live in the user's cache folder, never beside the data. They are a con
 they cannot be read or written, or a file has changed, the file is checked again.
 """
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -13,7 +14,7 @@ import tempfile
 
 from kvision.data.image_files import ImageFile, check_files
 
-_VERSION = 1
+_VERSION = 2
 _MANY = 2000
 
 
@@ -27,19 +28,36 @@ def check_folder(root, names):
     Returns:
         A list of `ImageFile`, one for each name.
     """
-    notes = _read(root)
+    return remembered(root, names, check_files, _recall_image)
+
+
+def remembered(root, names, check, recall, kind="images"):
+    """Checks the files of a folder, but for those that were checked and have not changed.
+
+    Args:
+        root: the folder, an absolute path.
+        names: paths of files relative to `root`.
+        check: function of a list of absolute paths that returns a dataclass for each.
+        recall: function that makes such a dataclass of its fields as JSON gives them back, or
+            raises a TypeError or ValueError.
+        kind: what the files are; each kind has notes of its own.
+
+    Returns:
+        A list of dataclasses, one for each name.
+    """
+    notes = _read(root, kind)
     stamps = [_stamp(os.path.join(root, name)) for name in names]
-    verdicts = [_recall(notes.get(name), stamp) for name, stamp in zip(names, stamps, strict=True)]
+    verdicts = [
+        _recall(notes.get(name), stamp, recall) for name, stamp in zip(names, stamps, strict=True)
+    ]
     new = [i for i, verdict in enumerate(verdicts) if verdict is None]
     if len(new) >= _MANY:
-        text = f"Checking {len(new):,} images in {root} (once; the result is remembered) ..."
+        text = f"Checking {len(new):,} {kind} in {root} (once; the result is remembered) ..."
         print(text, file=sys.stderr, flush=True)
-    for i, verdict in zip(
-        new, check_files([os.path.join(root, names[i]) for i in new]), strict=True
-    ):
+    for i, verdict in zip(new, check([os.path.join(root, names[i]) for i in new]), strict=True):
         verdicts[i] = verdict
     if new:
-        _write(root, names, stamps, verdicts)
+        _write(root, kind, names, stamps, verdicts)
     return verdicts
 
 
@@ -48,36 +66,41 @@ def _stamp(path):
     return [status.st_size, status.st_mtime_ns]
 
 
-def _recall(note, stamp):
+def _recall(note, stamp, recall):
     try:
-        size, changed, decoder, orientation, reason = note
-        if [size, changed] == stamp and decoder in (0, 1, 2) and 1 <= orientation <= 8:
-            return ImageFile(int(decoder), int(orientation), reason)
+        size, changed, *fields = note
+        return recall(*fields) if [size, changed] == stamp else None
     except (TypeError, ValueError):
-        pass
-    return None
+        return None
 
 
-def _file(root):
+def _recall_image(decoder, orientation, reason, size):
+    if decoder not in (0, 1, 2) or not 1 <= orientation <= 8:
+        return None
+    height, width = size
+    return ImageFile(int(decoder), int(orientation), reason, (int(height), int(width)))
+
+
+def _file(root, kind):
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     digest = hashlib.sha256(os.fsencode(root)).hexdigest()[:24]
-    return pathlib.Path(base, "kvision", "checked", f"{digest}.json")
+    return pathlib.Path(base, "kvision", "checked", f"{digest}-{kind}.json")
 
 
-def _read(root):
+def _read(root, kind):
     try:
-        content = json.loads(_file(root).read_text("utf-8"))
+        content = json.loads(_file(root, kind).read_text("utf-8"))
         return dict(content["files"]) if content["version"] == _VERSION else {}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 
 
-def _write(root, names, stamps, verdicts):
+def _write(root, kind, names, stamps, verdicts):
     files = {
-        name: [*stamp, verdict.decoder, verdict.orientation, verdict.reason]
+        name: [*stamp, *dataclasses.astuple(verdict)]
         for name, stamp, verdict in zip(names, stamps, verdicts, strict=True)
     }
-    path = _file(root)
+    path = _file(root, kind)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Written aside and renamed, because another process may be doing the same.

@@ -10,6 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kvision.ops.masks import VOID
+
 LAYERS = (
     keras.layers.RandomFlip,
     keras.layers.RandomRotation,
@@ -21,6 +23,9 @@ _TURNING = (keras.layers.RandomRotation, keras.layers.RandomShear)
 # Below this many pixels a side, whole-pixel crops would be coarse and the general warp is cheap.
 _CROP_FROM = 64
 _IDENTITY = np.eye(3)
+# What moves with the pixels without being mixed, and what lies outside where the image is filled
+# with a constant.
+NEAREST = {"mask": VOID, "weight": 0.0}
 # The corners (x, y) of a box (ymin, xmin, ymax, xmax), one after the other.
 _CORNERS = ((1, 0), (3, 0), (3, 2), (1, 2))
 
@@ -79,7 +84,7 @@ class Warp:
         return self._windows(matrix) if self.crops else matrix
 
     def __call__(self, example, warp):
-        """Warps `image`, and `boxes` and `mask` if there, by one of the warps drawn."""
+        """Warps `image`, and `boxes`, `mask` and `weight` if there, by one of the warps drawn."""
         return self._crop(example, warp) if self.crops else self._project(example, warp)
 
     def _windows(self, matrix):
@@ -116,8 +121,9 @@ class Warp:
 
         result = dict(example)
         result["image"] = warp(example["image"], self.interpolation)
-        if "mask" in example:
-            result["mask"] = warp(example["mask"], "nearest")
+        for name in NEAREST:
+            if name in example:
+                result[name] = warp(example[name], "nearest")
         if "boxes" in example:
             scale = np.array([*self.size, *self.size], "float32")
             start, stop = tf.tile(window[:2], (2,)), tf.tile(window[2:], (2,))
@@ -140,20 +146,22 @@ class Warp:
     def _project(self, example, matrix):
         transform = tf.reshape(matrix, (1, 9))[:, :8]
 
-        def warp(image, interpolation):
+        def warp(image, interpolation, fill_value):
             return tf.raw_ops.ImageProjectiveTransformV3(
                 images=image[None],
                 transforms=transform,
                 output_shape=self.size,
-                fill_value=tf.cast(self.fill_value, tf.float32),
+                fill_value=tf.cast(fill_value, tf.float32),
                 interpolation=interpolation.upper(),
                 fill_mode=self.fill_mode.upper(),
             )[0]
 
         result = dict(example)
-        result["image"] = warp(tf.cast(example["image"], tf.float32), self.interpolation)
-        if "mask" in example:
-            result["mask"] = warp(example["mask"], "nearest")
+        pixels = tf.cast(example["image"], tf.float32)
+        result["image"] = warp(pixels, self.interpolation, self.fill_value)
+        for name, fill in NEAREST.items():
+            if name in example:
+                result[name] = warp(example[name], "nearest", fill)
         if "boxes" in example:
             result["boxes"] = self._project_boxes(example["boxes"], matrix)
         return result

@@ -4,6 +4,7 @@ import keras
 from keras import layers
 
 from kvision.export.savedmodel import check_model
+from kvision.layers import ResizeLike
 
 # What may follow the scores without changing which class is largest.
 MONOTONE = (layers.Activation, layers.Softmax, layers.Identity)
@@ -70,9 +71,7 @@ def _outputs(layer):
 
 
 def _is_passed(layer):
-    if layer.weights or len(_outputs(layer)) != 1:
-        return False
-    if isinstance(layer, (layers.UpSampling2D, layers.Resizing)):
+    if isinstance(layer, (layers.UpSampling2D, layers.Resizing, ResizeLike)):
         return True
     plain = not isinstance(layer, layers.Activation) or layer.activation in (
         keras.activations.softmax,

@@ -28,7 +28,9 @@ def multiply_adds(model):
     """
     total = 0
     for layer in _with_kernel(model):
-        positions = layer.output.shape[1:-1]
+        # A transposed convolution lays its kernel down once for each position of its input.
+        is_transposed = isinstance(layer, keras.layers.Conv2DTranspose)
+        positions = (layer.input if is_transposed else layer.output).shape[1:-1]
         if None in positions:
             raise ValueError(
                 f"The input size of `{model.name}` must be known to count its multiply-adds. "

@@ -17,7 +17,8 @@ def copy_weights(source, target, skip=()):
 
     Args:
         source: a built `keras.Model`, e.g. one of keras.applications.
-        target: a built `keras.Model`. All of its layers with weights must be found in `source`.
+        target: a built `keras.Model`. All of its layers with weights must be found in `source`,
+            but for those to skip.
         skip: names of layers of `target` to leave as they are.
 
     Returns:
@@ -34,7 +35,9 @@ def copy_weights(source, target, skip=()):
     >>> ours = kv.models.copy_weights(theirs, kv.models.MobileNetV2(alpha=0.35))
     """
     pairs = [
-        pair for pair in _pairs(_weighted(source), _weighted(target)) if pair[1].name not in skip
+        pair
+        for pair in _pairs(_weighted(source), _weighted(target), skip)
+        if pair[1].name not in skip  # those paired by order
     ]
     biases = Biases(pairs)
     pending = [(ours, _fitted(theirs, ours, biases)) for theirs, ours in pairs]
@@ -47,7 +50,7 @@ def load_weights(model, weights, official=None, heads=("predictions",)):
     """Fills a freshly built model as its builder's `weights` argument says.
 
     The layers that depend on the number of classes keep their fresh weights where that differs from
-    the file's; everything else must fit.
+    the file's, or where the file lacks them; everything else must fit.
 
     Args:
         model: the model to fill.
@@ -105,13 +108,13 @@ def official(name, **options):
 
 
 def _other_heads(source, model, heads):
-    """Names of the heads if the two models have different numbers of classes, else none."""
+    """The heads if the numbers of classes differ; else those that only our model has."""
     theirs, ours = ({layer.name: layer for layer in m.layers} for m in (source, model))
     if "predictions" not in ours:
         return ()
     classes = theirs["predictions"].output.shape[-1] if "predictions" in theirs else None
     if ours["predictions"].output.shape[-1] == classes:
-        return ()
+        return tuple(name for name in heads if name not in theirs)
     return (*heads, *model.output_names) if isinstance(model.output, dict) else heads
 
 
@@ -126,11 +129,11 @@ def _weighted(model):
     return found
 
 
-def _pairs(sources, targets):
+def _pairs(sources, targets, skip):
     by_name = {layer.name: layer for layer in sources}
-    missing = [layer.name for layer in targets if layer.name not in by_name]
+    missing = [layer.name for layer in targets if layer.name not in {*by_name, *skip}]
     if not missing:
-        return [(by_name[layer.name], layer) for layer in targets]
+        return [(by_name[la.name], la) for la in targets if la.name not in skip]
     if len(sources) == len(targets):
         return list(zip(sources, targets, strict=True))
     raise ValueError(

@@ -4,6 +4,7 @@ The facts come from the registry, the measurements from `measured.json`, which
 `python -m kvision.runs.zoo` writes. Nothing is built here.
 """
 
+import functools
 import inspect
 import json
 from pathlib import Path
@@ -20,12 +21,20 @@ COLUMNS = {
     "multiply-adds": "---:",
     "input": "---:",
     "error, top-1 / top-5 %": "---:",
+    "mean IoU %": "---:",
     "protocol": "---",
     "CPU ms": "---:",
     "TFLite ms": "---:",
     "MB": "---:",
     "int8 ms": "---:",
     "int8 MB": "---:",
+}
+# The figure by which the networks of a task are judged; there is none for the others.
+JUDGED = {"classification": "error, top-1 / top-5 %", "segmentation": "mean IoU %"}
+TITLES = {
+    "classification": "Classification",
+    "segmentation": "Segmentation",
+    "edges": "Edges",
 }
 # What `kvision models` shows, with narrow headings, and of it what fits 80 columns.
 LISTED = {
@@ -35,6 +44,7 @@ LISTED = {
     "multiply-adds": "multiply\n-adds",
     "input": "input",
     "error, top-1 / top-5 %": "top-1 / 5\nerror %",
+    "mean IoU %": "mean\nIoU %",
     "CPU ms": "CPU\nms",
     "TFLite ms": "TFLite\nms",
     "MB": "file\nMB",
@@ -54,7 +64,8 @@ Each is a function of `kv.models` that returns a plain `keras.Model`. This table
 ```python
 import kvision as kv
 
-light = [name for name in kv.list_models() if kv.model_info(name).multiply_adds < 1e9]
+names = kv.list_models("classification")
+light = [name for name in names if kv.model_info(name).multiply_adds < 1e9]
 entry = kv.model_info("ResNet50")
 print(entry.paper, entry.url, entry.year, entry.errors, entry.protocol)
 
@@ -121,7 +132,8 @@ def row(entry, record=None):
         "error, top-1 / top-5 %": " / ".join(
             str(error) for error in entry.errors or () if error is not None
         ),
-        "protocol": entry.protocol if entry.errors else "",
+        "mean IoU %": str(entry.mean_iou or ""),
+        "protocol": entry.protocol if entry.errors or entry.mean_iou else "",
         "CPU ms": _short(record.get("cpu_ms")),
         "TFLite ms": _short(files["tflite"].get("ms")),
         "MB": _short(files["tflite"].get("megabytes")),
@@ -147,6 +159,7 @@ def facts(entry, record=None):
         "multiply-adds": f"{entry.multiply_adds:,}" if entry.multiply_adds else "",
         "default input": known["input"],
         "published error": f"{shares} ({entry.protocol})" if shares else "",
+        "published IoU": f"{entry.mean_iou} % ({entry.protocol})" if entry.mean_iou else "",
         "levels": ", ".join(f"{stride} {layer}".strip() for stride, layer in levels),
         "for phones": known["phone"],
         "CPU, Keras": f"{known['CPU ms']} ms" if known["CPU ms"] else "",
@@ -161,19 +174,31 @@ def models_page():
     """The text of docs/models.md."""
     measured = measurements()
     listed = entries()
-    rows = []
-    for entry in listed:
-        cells = row(entry, measured.get(entry.name))
-        cells["paper"] = f"[{entry.paper}]({entry.url})"
-        rows.append([cells[column] for column in COLUMNS])
     known = {entry.name: measured[entry.name] for entry in listed if entry.name in measured}
     threads = sorted({str(record["threads"]) for record in known.values() if "threads" in record})
     return PAGE.substitute(
-        networks=_table(list(COLUMNS), list(COLUMNS.values()), rows),
+        networks="\n\n".join(_task_table(task, measured) for task in TITLES),
         threads=" or ".join(threads),
         machines=_machines(known),
         levels=_levels(known),
     )
+
+
+def columns(task, among=COLUMNS):
+    """The names of the columns that say something of a task's networks."""
+    others = {column for name, column in JUDGED.items() if name != task}
+    if task not in JUDGED:
+        others.add("protocol")
+    return [column for column in among if column not in others]
+
+
+def _task_table(task, measured):
+    rows, chosen = [], columns(task)
+    for entry in entries(task):
+        cells = row(entry, measured.get(entry.name))
+        cells["paper"] = f"[{entry.paper}]({entry.url})"
+        rows.append([cells[column] for column in chosen])
+    return f"## {TITLES[task]}\n\n" + _table(chosen, [COLUMNS[c] for c in chosen], rows)
 
 
 def amount(count):
@@ -185,9 +210,23 @@ def amount(count):
 
 
 def default_input(entry):
-    """`224x224x3`, from the builder's signature."""
+    """`224x224x3`, from the builder's signature; `any` for an open size."""
+    shape = default_shape(entry)
+    return "any" if None in shape else "x".join(map(str, shape))
+
+
+def default_shape(entry):
+    """The `(height, width, channels)` of the default network's input."""
     shape = inspect.signature(entry.builder).parameters["input_shape"].default
-    return "x".join(map(str, shape))
+    return shape or _built_shape(entry.name)
+
+
+@functools.cache
+def _built_shape(name):
+    import keras
+
+    with keras.StatelessScope(initialize_variables=False):  # shapes only: nothing is allocated
+        return registry.build_model(name).input_shape[1:]
 
 
 def _short(number):

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from kvision import export, models, registry
-from kvision.runs.catalogue import MEASURED, measurements, models_page
+from kvision.runs.catalogue import MEASURED, default_shape, measurements, models_page
 from kvision.runs.releasing import PACKAGES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,6 +27,7 @@ PAGE = ROOT / "docs" / "models.md"
 UNFINISHED = ROOT / "build" / "measured.json"
 THREADS = 2
 PICTURES = 8
+OPEN_SIZE = (320, 480)  # for networks that take any: about a photograph of BSDS
 
 
 def measure(name, runs=30, **options):
@@ -58,6 +59,8 @@ def measure(name, runs=30, **options):
 
     keras.utils.set_random_seed(0)
     entry = registry.model_info(name)
+    height, width, channels = options.get("input_shape") or default_shape(entry)
+    options["input_shape"] = (height or OPEN_SIZE[0], width or OPEN_SIZE[1], channels)
     start = time.perf_counter()
     model = entry.builder(**options)
     build_seconds = time.perf_counter() - start
@@ -66,9 +69,10 @@ def measure(name, runs=30, **options):
     record = {
         "build_seconds": round(build_seconds, 2),
         "cpu_ms": _median_ms(lambda: model.predict_on_batch(images[:1]), runs),
-        "levels": [[stride, layer] for stride, layer in models.levels(model).items()],
         "tflite": _file(model, None, images, runs),
     }
+    if entry.levels:
+        record["levels"] = [[stride, layer] for stride, layer in models.levels(model).items()]
     if entry.mobile:
         record["int8"] = _file(model, "int8", images, runs)
     return {**record, "threads": THREADS, "runs": runs, **_circumstances()}
@@ -86,7 +90,7 @@ def _pictures(shape):
 
 
 def _awaken(model, images):
-    """Fits moving statistics to the images, and the classifier so that each gets its own class."""
+    """Fits moving statistics to the images, and the last layer so that they get their classes."""
     import keras
 
     norms = [la for la in model.layers if isinstance(la, keras.layers.BatchNormalization)]
@@ -94,13 +98,24 @@ def _awaken(model, images):
         norm.momentum = 0.0
     if norms:
         model(images, training=True)
-    else:
-        for layer in (layer for layer in model.layers if hasattr(layer, "kernel")):
-            he = (2 / np.prod(layer.kernel.shape[:-1])) ** 0.5
-            layer.kernel.assign(layer.kernel * max(1.0, he / np.std(layer.kernel)))
+    for layer in (layer for layer in model.layers if hasattr(layer, "kernel")):
+        kernel = np.asarray(layer.kernel)
+        he = (2 / np.prod(kernel.shape[:-1])) ** 0.5
+        if not kernel.any():  # scores that begin at zero
+            layer.kernel.assign(np.random.default_rng(0).normal(0, he, kernel.shape))
+        elif not norms and not isinstance(layer, keras.layers.Conv2DTranspose):
+            layer.kernel.assign(kernel * max(1.0, he / kernel.std()))
     head = model.layers[-1]
-    if not isinstance(head, keras.layers.Dense):
-        return
+    if isinstance(head, keras.layers.Dense):
+        _tell_apart(model, head, images)
+    elif head.name == "predictions":
+        _spread(model, head, images)
+
+
+def _tell_apart(model, head, images):
+    """Weights of a classifier's last layer that give each image its own class."""
+    import keras
+
     features = keras.Model(model.input, head.input).predict_on_batch(images).astype("float64")
     kernel, classes = np.asarray(head.kernel, "float64"), head.units
     # As sure as a trained network: 97 %, which a change of the features by 1e-4 moves by 1e-4.
@@ -109,6 +124,16 @@ def _awaken(model, images):
     centred = features - features.mean(axis=0)
     kernel += np.linalg.lstsq(centred, missing - missing.mean(axis=0), rcond=1e-3)[0]
     head.set_weights([kernel, (wanted - features @ kernel).mean(axis=0)])
+
+
+def _spread(model, head, images):
+    """Scores of pixels that differ as a trained segmenter's do: a standard deviation of 2."""
+    import keras
+
+    scores = keras.Model(model.input, head.input).predict_on_batch(images[:1])
+    for layer in model.layers:
+        if type(layer) is keras.layers.Conv2D and layer.filters == scores.shape[-1]:
+            layer.kernel.assign(layer.kernel * (2 / max(scores.std(), 1e-6)))
 
 
 def _file(model, quantize, images, runs):

@@ -4,12 +4,20 @@ from kvision.visualize.classification import confusion_matrix, predictions
 from kvision.visualize.curves import error_curves, learning_curves
 from kvision.visualize.filters import filters
 from kvision.visualize.heatmaps import heatmaps
+from kvision.visualize.mask_colors import overlay, palette
+from kvision.visualize.segmentation import edges, overlays, per_class_iou, segmentations
 
 __all__ = [
     "confusion_matrix",
+    "edges",
     "error_curves",
     "filters",
     "heatmaps",
     "learning_curves",
+    "overlay",
+    "overlays",
+    "palette",
+    "per_class_iou",
     "predictions",
+    "segmentations",
 ]

@@ -4,13 +4,17 @@ import numpy as np
 
 from kvision.visualize.figure import GREEN, INK, MUTED, RED, new_figure, shorten
 
+LONGEST_COUNT = 100_000
+
 
 def confusion_matrix(confusion, class_names, title=None):
     """Counts of true against predicted classes, coloured by the share of the true class.
 
+    Counts too long for a cell, as those of pixels, give way to percent of the true class.
+
     Args:
         confusion: `(classes, classes)` counts, rows true, as `kv.evaluation.evaluate_classifier`
-            gives.
+            and `kv.evaluation.evaluate_segmenter` give.
         class_names: names in label order.
         title: by default the accuracy.
 
@@ -47,23 +51,28 @@ def confusion_matrix(confusion, class_names, title=None):
     axis.set_yticks(ticks, names)
     axis.set_xlabel("predicted", color=MUTED)
     axis.set_ylabel("true", color=MUTED)
+    in_percent = counts.max(initial=0) >= LONGEST_COUNT
     if classes <= 40:
-        _write_counts(axis, counts, shares, fontsize=9 if classes <= 20 else 6)
-    accuracy = np.trace(counts) / max(counts.sum(), 1)
-    axis.set_title(title or f"{accuracy:.2%} of {counts.sum()} right", fontsize=11, color=INK)
+        _write_counts(axis, counts, shares, in_percent, fontsize=9 if classes <= 20 else 6)
+    accuracy, total = np.trace(counts) / max(counts.sum(), 1), counts.sum()
+    total = f"{total / 1e6:,.1f} million" if total >= 1e6 else total
+    axis.set_title(title or f"{accuracy:.2%} of {total} right", fontsize=11, color=INK)
     bar = figure.colorbar(picture, ax=axis, shrink=0.8)
-    bar.set_label("share of the true class", color=MUTED)
+    unit = ", cells in percent" if in_percent and classes <= 40 else ""
+    bar.set_label(f"share of the true class{unit}", color=MUTED)
     bar.outline.set_visible(False)
     return figure
 
 
-def _write_counts(axis, counts, shares, fontsize):
+def _write_counts(axis, counts, shares, in_percent, fontsize):
     for row, column in zip(*np.nonzero(counts), strict=True):
-        color = "white" if shares[row, column] > 0.35 else INK
+        share = shares[row, column]
+        color = "white" if share > 0.35 else INK
+        percent = f"{100 * share:.{0 if share >= 0.0995 else 1}f}"
         axis.text(
             column,
             row,
-            counts[row, column],
+            percent if in_percent else counts[row, column],
             ha="center",
             va="center",
             color=color,

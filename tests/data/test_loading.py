@@ -110,7 +110,11 @@ def test_unknown_sources_name_what_is_close(clean_folder):
     [
         ((3,), {}, "must be a name or a path"),
         (("digits",), {"errors": "ignore"}, "`errors` must be 'skip' or 'raise'"),
-        (("digits",), {"data_dir": "x"}, r"\['data_dir'\] are arguments for TFDS"),
+        (
+            ("digits",),
+            {"data_dir": "x"},
+            r"not be given the options \['data_dir'\]. It has no options",
+        ),
         (("digits", "valid"), {}, "There is no split"),
         (("digits", 5), {}, "must be a string"),
     ],

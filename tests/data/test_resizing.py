@@ -34,8 +34,10 @@ def test_boxes_and_masks_follow(mode, size):
     rows, columns = np.flatnonzero(white.any(1)), np.flatnonzero(white.any(0))
     seen = [rows[0], columns[0], rows[-1] + 1, columns[-1] + 1]
     np.testing.assert_allclose(box * np.tile(size, 2), seen, atol=1.0)
-    assert np.mean(white != (mask[..., 0] > 0)) < 0.01
-    assert set(np.unique(mask)) == {0, 1}
+    assert np.mean(white != (mask[..., 0] == 1)) < 0.01
+    assert set(np.unique(mask)) <= {0, 1, 255}
+    # Void is what was padded, which is neither class.
+    assert (255 in mask) == (mode == "pad" and size[0] * 2 != size[1])
 
 
 def aspect(image):
@@ -49,13 +51,20 @@ def test_crop_and_pad_keep_the_aspect_ratio():
     assert aspect(resized((40, 40), "pad")[0]) == pytest.approx(1.0)
 
 
-def test_pad_adds_black_on_both_sides():
+def test_pad_adds_black_and_void_on_both_sides():
     source = example()
     source["image"] = np.full((40, 80, 3), 200, "uint8")
-    image, _, _ = resized((80, 80), "pad", source)
+    source["pixel_weight"] = np.full((40, 80, 1), 3.0, "float32")
+    dataset = tf.data.Dataset.from_tensors(source)
+    batches = kv.data.batches(dataset, 80, 1, resize="pad", target="segmentation_mask")
+    image, mask, weights = (part[0] for part in next(batches.as_numpy_iterator()))
     assert (image[20:60] == 200).all()
-    assert (image[:20] == 0).all()
-    assert (image[60:] == 0).all()
+    for border in (slice(0, 20), slice(60, 80)):
+        assert (image[border] == 0).all()
+        assert (mask[border] == 255).all()
+        assert (weights[border] == 0).all()
+    assert (mask[20:60] != 255).all()
+    assert (weights[20:60] == 3).all()
 
 
 def test_crop_takes_the_middle():
