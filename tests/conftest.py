@@ -56,13 +56,22 @@ def alive():
         import keras
         import numpy as np
 
+        from kvision.runs.zoo import score_layers
+
         layers = [layer for layer in model.layers if hasattr(layer, "kernel")]
         for layer in layers:
             he = (2 / np.prod(layer.kernel.shape[:-1])) ** 0.5
-            layer.kernel.assign(layer.kernel * max(1.0, he / np.std(layer.kernel)))
+            if not np.any(layer.kernel):  # scores that begin at zero
+                layer.kernel.assign(keras.random.normal(layer.kernel.shape, 0.0, he, seed=1))
+            elif not isinstance(layer, keras.layers.Conv2DTranspose):
+                layer.kernel.assign(layer.kernel * max(1.0, he / np.std(layer.kernel)))
         if len(layers[-1].kernel.shape) == 2:
             features = keras.Model(model.input, layers[-1].input)(images)
             layers[-1].kernel.assign(layers[-1].kernel / np.std(features @ layers[-1].kernel))
+        elif model.layers[-1].name == "predictions":
+            scores = np.asarray(keras.Model(model.input, model.layers[-1].input)(images))
+            for layer in score_layers(model):
+                layer.kernel.assign(layer.kernel / scores.std())
 
     def adapt(model, low=0.0, high=255.0, images=None):
         import keras

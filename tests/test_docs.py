@@ -41,6 +41,12 @@ def materials(digits_run, tmp_path_factory):
         for index in range(12):
             pixels = random.integers(0, 256, (40, 50, 3), "uint8")
             Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{index}.jpg")
+    for index in range(10):
+        mask = np.zeros((48, 48), "uint8")
+        mask[4:22, 4:22] = mask[4:22, 25:40] = 255
+        for folder, pixels in (("images", mask // 2 + 40), ("masks", mask)):
+            (tmp_path / "cells" / folder).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(tmp_path / "cells" / folder / f"{index}.png")
     train = kv.data.load("digits", "train[:128]")
     test = kv.data.load("digits", "test[:64]")
     options = {"image_size": (32, 32, 1), "batch_size": 32, "training": False}

@@ -1,5 +1,6 @@
 """Data in: sources by name or path, and the batches that `fit` takes."""
 
+from kvision.data import scenes
 from kvision.data.augmentation import default_augmentation
 from kvision.data.loading import load
 from kvision.data.mask_weights import median_frequency_weights, with_border_weights
@@ -16,6 +17,7 @@ __all__ = [
     "read_image",
     "relabel",
     "resize_image",
+    "scenes",
     "three_splits",
     "with_border_weights",
 ]

@@ -23,8 +23,8 @@ def before_upsampling(model):
         model: a `keras.Model` from an image to scores `(batch, height, width, classes)`.
 
     Returns:
-        A `keras.Model` that shares the layers of `model`, to scores on the coarsest map from which
-        nothing but enlarging and an activation leads to the output.
+        A `keras.Model` with copies of the weights, to scores on the coarsest map from which nothing
+        but enlarging and an activation leads to the output.
 
     Raises:
         ValueError: where the output is no map of scores for at least two classes.
@@ -35,18 +35,25 @@ def before_upsampling(model):
             "`label_map=True` is for segmenters: the output must be (batch, height, width, "
             f"classes) with at least two classes. Received: outputs {model.output_shape}"
         )
-    makers = {id(output): layer for layer in model.layers for output in _outputs(layer)}
-    tensor = model.outputs[0]
+    copy = keras.models.clone_model(model)  # whose layers are called once
+    copy.set_weights(model.get_weights())
+    makers = {id(output): layer for layer in copy.layers for output in _outputs(layer)}
+    tensor = copy.outputs[0]
     while _is_passed(makers[id(tensor)]):
         tensor = keras.tree.flatten(makers[id(tensor)].input)[0]
-    return keras.Model(model.inputs[0], tensor, name=model.name)
+    return keras.Model(copy.inputs[0], tensor, name=model.name)
 
 
-def label_function(model):
-    """A TensorFlow function from pixels to class numbers, uint8 `(batch, height, width, 1)`."""
+def label_function(scores, size):
+    """A TensorFlow function from pixels to class numbers, uint8 `(batch, height, width, 1)`.
+
+    Args:
+        scores: what `before_upsampling` returned.
+        size: (height, width) of the numbers; `None` where it is the pictures'.
+    """
     import tensorflow as tf
 
-    scores, (height, width) = before_upsampling(model), model.output_shape[1:3]
+    height, width = size
 
     def serve(images):
         maps = scores(images, training=False)

@@ -67,13 +67,15 @@ def export_graph(model, folder, batch_size, input_shape=None, label_map=False):
     shape = (batch_size, *(input_shape or model.input_shape[1:]))
     signature = [keras.InputSpec(shape=shape, dtype="float32")]
     archive = keras.export.ExportArchive()
+    if label_map:
+        from kvision.export.label_maps import before_upsampling, label_function
+
+        size, model = model.output_shape[1:3], before_upsampling(model)
     archive.track(model)
     # Not `model.export`: it leaves `training` open, and Keras's augmentation layers then act.
     serve = functools.partial(model.__call__, training=False)
     if label_map:
-        from kvision.export.label_maps import label_function
-
-        serve = label_function(model)
+        serve = label_function(model, size)
     archive.add_endpoint("serve", serve, input_signature=signature)
     archive.write_out(str(folder), verbose=False)
 

@@ -2,6 +2,7 @@
 
 from kvision.layers.bilinear_kernel import BilinearKernel
 from kvision.layers.crop_like import CropLike
+from kvision.layers.fully_connected_crf import FullyConnectedCRF
 from kvision.layers.grouped_conv2d import GroupedConv2D
 from kvision.layers.identity_shortcut import IdentityShortcut
 from kvision.layers.local_response_normalization import LocalResponseNormalization
@@ -19,6 +20,7 @@ from kvision.layers.trainable_subsampling2d import TrainableSubsampling2D
 __all__ = [
     "BilinearKernel",
     "CropLike",
+    "FullyConnectedCRF",
     "GroupedConv2D",
     "IdentityShortcut",
     "LocalResponseNormalization",

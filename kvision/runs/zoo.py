@@ -131,9 +131,26 @@ def _spread(model, head, images):
     import keras
 
     scores = keras.Model(model.input, head.input).predict_on_batch(images[:1])
-    for layer in model.layers:
-        if type(layer) is keras.layers.Conv2D and layer.filters == scores.shape[-1]:
-            layer.kernel.assign(layer.kernel * (2 / max(scores.std(), 1e-6)))
+    for layer in score_layers(model):
+        layer.kernel.assign(layer.kernel * (2 / max(scores.std(), 1e-6)))
+
+
+def score_layers(model):
+    """The last convolutions of a segmenter: behind them its scores are resized, cut and added."""
+    import keras
+
+    copy = keras.models.clone_model(model)  # whose layers are called once
+    makers = {
+        id(output): layer for layer in copy.layers for output in keras.tree.flatten(layer.output)
+    }
+    tensors, found = list(copy.outputs), {}
+    while tensors:
+        layer = makers[id(tensors.pop())]
+        if type(layer) is keras.layers.Conv2D:
+            found[layer.name] = model.get_layer(layer.name)
+        elif not isinstance(layer, keras.layers.InputLayer):
+            tensors += keras.tree.flatten(layer.input)
+    return list(found.values())
 
 
 def _file(model, quantize, images, runs):

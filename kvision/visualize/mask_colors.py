@@ -110,7 +110,7 @@ def color_table(colors, classes=None):
 
 def rgb(image):
     """A picture as uint8 `(height, width, 3)`."""
-    pixels = np.clip(np.asarray(image), 0, 255).astype("uint8")
+    pixels = np.rint(np.clip(np.asarray(image), 0, 255)).astype("uint8")
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     return np.repeat(pixels, 3, -1) if pixels.shape[-1] == 1 else pixels[..., :3]
 

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import kvision as kv
+from kvision.layers.random_elastic_deformation import RandomElasticDeformation
 from kvision.layers.random_illumination import RandomIllumination
 from kvision.layers.random_lens_distortion import RandomLensDistortion
 
@@ -25,6 +26,7 @@ MOVING = {
     "zoom_in": L.RandomZoom((-0.3, 0.0), (-0.3, 0.0)),
     "perspective": L.RandomPerspective(0.4),
     "lens": RandomLensDistortion((-0.25, 0.4), (0.0, 0.1), **BLACK),
+    "elastic": RandomElasticDeformation(3.0, **BLACK),
     "pincushion": RandomLensDistortion((-0.3, -0.2)),
     "all": [
         L.RandomFlip(),
@@ -96,6 +98,7 @@ def test_painted_rectangle(painted, name):
         white = result["image"][..., 0] > 127
         assert np.mean(white != (result["segmentation_mask"][..., 0] == 1)) < 0.008
         assert set(np.unique(result["segmentation_mask"])) <= {0, 1, 255}
+        assert np.mean(white & (result["segmentation_mask"][..., 0] == 255)) < 0.002
         moved += (result["image"] != original["image"]).any()
         if white.sum() < 30:  # a sliver at the border has no definite extent
             continue
@@ -120,7 +123,7 @@ def test_colours_change_and_boxes_stay(painted, name):
     np.testing.assert_array_equal(boxes, before["objects"]["bbox"])
 
 
-@pytest.mark.parametrize("name", ["all", "crop", "lens", "perspective", *COLOURING])
+@pytest.mark.parametrize("name", ["all", "crop", "elastic", "lens", "perspective", *COLOURING])
 def test_draws_follow_the_seed_alone(name):
     layer = {**MOVING, **COLOURING}[name]
     image = next(photos().as_numpy_iterator())["image"]

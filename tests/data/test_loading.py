@@ -113,7 +113,7 @@ def test_unknown_sources_name_what_is_close(clean_folder):
         (
             ("digits",),
             {"data_dir": "x"},
-            r"not be given the options \['data_dir'\]. It has no options",
+            r"the options \['data_dir'\]. It has no options",
         ),
         (("digits", "valid"), {}, "There is no split"),
         (("digits", 5), {}, "must be a string"),
@@ -149,3 +149,42 @@ def test_tfds(name, shape):
     batch, labels = next(iter(kv.data.batches(datasets[1], (16, 16, 1), 5)))
     assert batch.shape == (5, 16, 16, 1)
     assert np.issubdtype(labels.dtype.as_numpy_dtype, np.int64)
+
+
+@pytest.mark.parametrize(
+    ("name", "names"),
+    [("oxford_iiit_pet", ["pet", "background", "border"]), ("cityscapes", ["road", "sidewalk"])],
+)
+def test_tfds_masks(name, names):
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    with tfds.testing.mock_data(num_examples=2, policy=tfds.testing.MockPolicy.USE_CODE):
+        before = tfds.load(name, split="train")
+        dataset, info = kv.data.load(name, "train", with_info=True)
+        pair = kv.data.load(name, ["train", "train"])
+        as_it_is = kv.data.load(name, "train", as_supervised=True) if "pet" in name else None
+    feature = info.features["segmentation_mask"]
+    assert feature.names[: len(names)] == names
+    key = "segmentation_mask" if "pet" in name else "segmentation_label"
+    # The mock's masks hold noise; what the numbers mean is known.
+    if "pet" in name:
+        table = np.full(256, 255)
+        table[1:4] = 0, 1, 2
+        assert isinstance(next(iter(as_it_is)), tuple)
+        assert info.class_names[0] == "Abyssinian"
+    else:
+        table = np.full(256, 255)
+        table[[7, 8, 11, 12, 13, 17, *range(19, 29), 31, 32, 33]] = np.arange(19)
+        assert info.class_names == feature.names
+    examples = zip(before.as_numpy_iterator(), dataset.as_numpy_iterator(), strict=True)
+    for raw, example in examples:
+        assert example["segmentation_mask"].dtype == np.uint8
+        np.testing.assert_array_equal(example["segmentation_mask"], table[raw[key]])
+    assert pair[1].element_spec == dataset.element_spec
+    assert isinstance(dataset, tf.data.Dataset)
+    images, masks = next(
+        kv.data.batches(dataset, 16, 2, target="segmentation_mask").as_numpy_iterator()
+    )
+    assert images.shape[:3] == masks.shape[:3] == (2, 16, 16)
+    assert info.features["image"].shape[-1] == 3

@@ -325,6 +325,23 @@ def test_unknown_kinds():
         render(Scene((painted,), ()), size=SIZE)
 
 
+def test_rotations_are_about_y_then_x_then_z():
+    """As aeroplanes and scipy count them: each about the axis that the ones before have turned."""
+    from scipy.spatial.transform import Rotation
+
+    camera = Camera(100.0, (0, 0), (1.0, 2.0, 3.0), yaw=0.7, pitch=-0.4, roll=2.0)
+    expected = Rotation.from_euler("YXZ", [0.7, -0.4, 2.0]).as_matrix()
+    np.testing.assert_allclose(camera.world_from_camera[:3, :3], expected, atol=1e-12)
+    np.testing.assert_array_equal(camera.world_from_camera[:, 3], [1, 2, 3, 1])
+    # Boards turn in the same way: the tip of a triangle is at (0, -1, 0) of its axes.
+    board = body("triangle", (0, 0, 5), 1.0, yaw=0.7, pitch=-0.4, roll=2.0)
+    eye = Camera.for_size((192, 256))
+    truth = render(Scene((wall(9),), (board,)), eye, (192, 256))
+    rows, columns = np.nonzero(PARTS.index("triangle tip") == truth["part_mask"][..., 0])
+    tip = eye.project(expected @ [0, -1, 0] + [0, 0, 5])
+    assert np.hypot(columns + 0.5 - tip[0], rows + 0.5 - tip[1]).min() < 3
+
+
 def test_camera_turns_as_it_says():
     camera = Camera.for_size(SIZE)
     ahead = [0.0, 0.0, 5.0]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kvision.data.scenes import Body, Camera, Light, Scene, Sensor, Surface, Texture, render
+from kvision.data.scenes.patches import Patch, View, Window
 from kvision.data.scenes.textures import KINDS, paint
 
 SIZE = (96, 128)
@@ -135,6 +136,35 @@ def test_shading_of_a_rolled_body_stays_with_the_light():
     rolled = dataclasses.replace(disc, roll=2.0)
     turned = render(Scene((WALL,), (rolled,), light), size=SIZE)["image"]
     assert np.abs(upright.astype(int) - turned).max() <= 2
+
+
+def test_derivatives_of_a_slanted_board():
+    """They shade its edges; finite differences say the same."""
+    camera = Camera(400.0, (64.0, 48.0), (0.2, 0.1, 0.3), 0.1, -0.05, 0.2)
+    board = Body("disc", (0.4, -0.2, 4), 1.0, WHITE, yaw=0.8, pitch=-0.5, roll=1.0)
+    patch, window = Patch.of_body(View(camera, Light()), board), Window(0, 0, *SIZE)
+    x, y = (ray.astype("float64") for ray in patch.view.rays(window))
+    depth = 1 / patch.inverse_depth(x, y)
+    u, v = patch.places(x, y, depth)
+    derivatives = patch.derivatives(u, v, depth)
+    for place, right, down in ((u, *derivatives[:2]), (v, *derivatives[2:])):
+        np.testing.assert_allclose(right[:, 1:-1], np.gradient(place, axis=1)[:, 1:-1], rtol=2e-3)
+        np.testing.assert_allclose(down[1:-1], np.gradient(place, axis=0)[1:-1], rtol=2e-3)
+
+
+def test_directions_may_have_any_length():
+    """And what is not quite in the plane is laid into it."""
+    checks = Texture("checks", RED_BLUE, 1.0, 1.0)
+    exact = Surface((0, 0, 6), (0.6, 0, -0.8), (0.8, 0, 0.6), checks)
+    long = Surface((0, 0, 6), (3, 0, -4), (8 + 3, 0, 6 - 4), checks)
+    disc = Body("disc", (0, 0, 4), 0.5, WHITE)
+    light = Light((-0.3, -0.4, -0.8), **HALF_LIGHT)
+    far_light = Light((-3, -4, -8), **HALF_LIGHT)
+    one = render(Scene((exact,), (disc,), light), size=SIZE)
+    other = render(Scene((long,), (disc,), far_light), size=SIZE)
+    np.testing.assert_allclose(one["depth"], other["depth"], rtol=1e-6)
+    assert np.abs(one["image"].astype(int) - other["image"]).max() <= 1
+    assert one["image"].std() > 20
 
 
 def test_part_tone_is_the_ratio_of_the_parts():

@@ -83,3 +83,17 @@ def test_what_tensorflow_refuses_pillow_may_read(clean_folder, monkeypatch, save
     monkeypatch.setattr(image_files, "_undecodable", lambda paths, decoder, indices: indices[:1])
     dataset = kv.data.load(clean_folder, "train")
     assert sorted(int(e["image"][0, 0, 0]) for e in dataset) == [*range(10), *range(100, 110)]
+
+
+def test_sizes_are_upright_and_remembered(tmp_path, save_image, checked):
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for name in ("a/plain.png", "a/turned.jpg", "a/turned.webp"):
+        save_image(tmp_path / name, **({"exif": exif} if "turned" in name else {}))
+    names = ["a/plain.png", "a/turned.jpg", "a/turned.webp"]
+    for _ in range(2):
+        sizes = [file.size for file in verdicts.check_folder(str(tmp_path), names)]
+        assert sizes == [(24, 32), (32, 24), (32, 24)]
+    assert len(checked) == 3

@@ -6,6 +6,7 @@ import sys
 
 CODE = """
 import keras, numpy as np
+from kvision.layers.random_elastic_deformation import RandomElasticDeformation
 from kvision.layers.random_illumination import RandomIllumination
 from kvision.layers.random_lens_distortion import RandomLensDistortion
 assert keras.backend.backend() == "jax"
@@ -13,6 +14,7 @@ images = np.random.default_rng(0).uniform(0, 255, (8, 12, 16, 3)).astype("float3
 layers = [
     RandomIllumination(0.5, seed=1),
     RandomLensDistortion(0.2, seed=1, bounding_box_format="xyxy"),
+    RandomElasticDeformation(1.0, seed=1, bounding_box_format="xyxy"),
 ]
 model = keras.Sequential([keras.Input((12, 16, 3)), *layers, keras.layers.GlobalMaxPooling2D()])
 np.testing.assert_allclose(model.predict(images, verbose=0), images.max((1, 2)), rtol=1e-5)
@@ -21,8 +23,9 @@ model.add(keras.layers.Dense(1))
 model.compile("sgd", "mse")
 model.fit(images, np.zeros(8), epochs=2, verbose=0)
 boxes = {"boxes": np.array([[[2.0, 2, 14, 10]]] * 8, "float32"), "labels": np.ones((8, 1))}
-data = layers[1]({"images": images, "bounding_boxes": boxes}, training=True)
-assert data["bounding_boxes"]["boxes"].shape == (8, 1, 4)
+for layer in layers[1:]:
+    data = layer({"images": images, "bounding_boxes": boxes}, training=True)
+    assert data["bounding_boxes"]["boxes"].shape == (8, 1, 4)
 print("done")
 """
 

@@ -101,6 +101,16 @@ def test_focal_loss_by_its_formula(gamma):
     assert value(loss, masks, scores) == pytest.approx(0.25 * plain.mean(), rel=1e-4)
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0])
+def test_focal_loss_of_a_sure_pixel_has_a_gradient(gamma):
+    # Cross-entropy is exactly 0 there, and powers below 1 have no derivative at 0.
+    logits = np.array([[[[1e4, 0.0], [0.0, 1.0]]]], "float32")
+    loss = kv.losses.MaskFocalLoss(gamma=gamma, from_logits=True)
+    _, slope = gradient(loss, np.zeros((1, 1, 2), int), logits)
+    assert np.isfinite(slope).all()
+    assert slope[0, 0, 1, 0] < 0
+
+
 @pytest.mark.parametrize(
     ("name", "score"), [("DiceLoss", metrics.f1_score), ("SoftIoULoss", metrics.jaccard_score)]
 )

@@ -71,17 +71,17 @@ def test_learns_one_batch_and_moves_every_weight(name):
     window = images[:, top : top + size[0], left : left + size[1]]
     window *= np.where(masks == 1, 1.0, 0.2)
     before = [np.array(weight) for weight in model.trainable_weights]
-    loss = kv.losses.MaskCrossentropy()
-    model.compile(keras.optimizers.Adam(5e-3), loss, metrics=[kv.metrics.MeanIoU(classes)])
-    first = model.train_on_batch(images, masks, return_dict=True)
-    assert np.isfinite(first["loss"])
-    for _ in range(150):
-        logs = model.train_on_batch(images, masks, return_dict=True)
+    normalised = any(isinstance(x, keras.layers.BatchNormalization) for x in model.layers)
+    rate = 1e-2 if normalised else 1e-3
+    model.compile(keras.optimizers.Adam(rate), kv.losses.MaskCrossentropy())
+    for _ in range(200):
+        loss = float(model.train_on_batch(images, masks))
         model.reset_metrics()
-        if logs["loss"] < 0.25 * first["loss"]:
+        assert np.isfinite(loss)
+        if loss < 0.4:  # who does not look at the pictures comes to log 2 = 0.69
             break
     else:
-        pytest.fail(f"{name} did not learn four pictures: {first} became {logs}")
+        pytest.fail(f"{name} did not learn four pictures: its loss is {loss}")
     still = [
         weight.path
         for weight, old in zip(model.trainable_weights, before, strict=True)
@@ -132,7 +132,11 @@ def test_other_sizes_and_channels_work_or_say_why_not(name, shape):
     height, width = shape[0] or 64, shape[1] or 96
     outputs = np.asarray(model(np.zeros((2, height, width, shape[2]), "float32")))
     assert outputs.shape[-1] == model.output_shape[-1]
-    assert outputs.shape[1:3] == (height, width)
+    if name == "UNet":  # the paper's does not pad
+        assert outputs.shape[1] < height
+        assert outputs.shape[2] - outputs.shape[1] == width - height
+    else:
+        assert outputs.shape[1:3] == (height, width)
     assert np.isfinite(outputs).all()
 
 

@@ -58,8 +58,17 @@ def find_layout(root):
         root: the folder, a real path.
 
     Returns:
-        A function without arguments that lists the folder as a `Layout`, or None.
+        The pair of the folder that they lie in (`root`, or the only folder in it, as in VOCdevkit)
+        and a function without arguments that lists it as a `Layout`; or None.
     """
+    lister = _lister(root)
+    if lister is None and len(folders(root)) == 1:
+        root = os.path.join(root, folders(root)[0])
+        lister = _lister(root)
+    return None if lister is None else (root, lister)
+
+
+def _lister(root):
     inside = set(folders(root))
     if {"JPEGImages", "SegmentationClass"} <= inside:
         return lambda: _voc(root)

@@ -36,8 +36,9 @@ class Camera:
 
     >>> left = kv.data.scenes.Camera.for_size((96, 128))
     >>> right = left.moved(right=0.2)
-    >>> float(left.project([0.0, 0.0, 4.0])[0] - right.project([0.0, 0.0, 4.0])[0])
-    5.76
+    >>> disparity = left.project([0.0, 0.0, 4.0]) - right.project([0.0, 0.0, 4.0])
+    >>> disparity.round(2).tolist(), left.focal_length * 0.2 / 4.0
+    ([5.76, 0.0], 5.76)
     """
 
     focal_length: float

@@ -118,8 +118,11 @@ class Patch:
     @classmethod
     def of_surface(cls, view, surface):
         """The plane of a surface; its unit is a metre."""
-        down = np.cross(surface.right, surface.normal)
-        return cls(view, surface.point, np.stack([surface.right, down, surface.normal], axis=1))
+        normal = np.asarray(surface.normal, "float64") / np.linalg.norm(surface.normal)
+        right = surface.right - (normal @ surface.right) * normal
+        right /= np.linalg.norm(right)
+        axes = np.stack([right, np.cross(right, normal), normal], axis=1)
+        return cls(view, surface.point, axes)
 
     def corners(self, reach=1.0):
         """The corners of the square of `reach` units around the origin: float64 (4, 3)."""

@@ -1,6 +1,7 @@
 """`"scenes"` as a source of `kv.data.load`: every number a scene, without end, without files."""
 
 import dataclasses
+import threading
 
 import numpy as np
 import tensorflow as tf
@@ -17,6 +18,10 @@ from kvision.data.scenes.rendering import check_size, render
 from kvision.data.scenes.sampling import check_difficulty, sample_scene
 from kvision.data.scenes.shapes import CLASSES, PARTS
 from kvision.data.sources import readable_dataset
+
+# One picture at a time: threads that take the interpreter from each other at every step of NumPy
+# are slower together than one of them.
+_DRAWING = threading.Lock()
 
 _SPLITS = ("train", "validation", "test")
 _MOST = 2**32  # scenes in a split
@@ -72,8 +77,9 @@ class SceneSource:
         return example
 
     def _render(self, seed):
-        scene = sample_scene(int(seed), self.difficulty, self.size[1] / self.size[0])
-        truth = render(scene, size=self.size)
+        with _DRAWING:
+            scene = sample_scene(int(seed), self.difficulty, self.size[1] / self.size[0])
+            truth = render(scene, size=self.size)
         return [*(truth[key] for key in _SPEC), *(truth["objects"][key] for key in _OBJECTS)]
 
 

@@ -34,8 +34,8 @@ class Surface:
 
     Attributes:
         point: a point of the plane.
-        normal: its direction, of length 1, towards the room.
-        right: a direction in the plane, of length 1, along which its texture lies.
+        normal: its direction, towards the room.
+        right: a direction in the plane, along which its texture lies.
         texture: its `Texture`.
     """
 
@@ -79,7 +79,7 @@ class Light:
     """A far light, and what comes from all around.
 
     Attributes:
-        direction: towards the light, of length 1.
+        direction: towards the light.
         ambient: the share of light without direction, 0..1; at 1 there is no shading.
         shadow: how much of the far light a shadow takes away, 0..1.
     """

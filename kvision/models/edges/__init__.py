@@ -1,3 +1,5 @@
 """Networks that find edges."""
 
-__all__ = []
+from kvision.models.edges.hed import HED
+
+__all__ = ["HED"]

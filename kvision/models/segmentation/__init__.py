@@ -1,5 +1,6 @@
 """Segmentation networks: a class for every pixel."""
 
+from kvision.models.segmentation.crf_rnn import CRFRNN
 from kvision.models.segmentation.deconvnet import DeconvNet
 from kvision.models.segmentation.deeplab import DeepLabLargeFOV, DeepLabV2
 from kvision.models.segmentation.deeplab_v3_plus import DeepLabV3Plus
@@ -8,6 +9,7 @@ from kvision.models.segmentation.segnet import SegNet, SegNetBasic
 from kvision.models.segmentation.unet import UNet
 
 __all__ = [
+    "CRFRNN",
     "DeconvNet",
     "DeepLabLargeFOV",
     "DeepLabV2",

@@ -25,7 +25,7 @@ STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
     parameters=251_805_653,
     mean_iou=69.6,
     protocol="VOC 2012 test, 50 object proposals an image; 70.5 with a fully connected CRF",
-    tiny={"alpha": 0.03125, "input_shape": (64, 64, 3), "classes": 4, "window": 2},
+    tiny={"alpha": 0.0625, "input_shape": (64, 64, 3), "classes": 4, "window": 2},
 )
 @documented
 def DeconvNet(

@@ -5,20 +5,13 @@ import pytest
 
 import kvision as kv
 
-SIZE = (12, 16)
-
 
 @pytest.fixture
 def save_pair(save_image):
     """Writes an image of one grey and its mask; the grey numbers the pair."""
 
     def save(image_path, mask_path, mask, grey=0, **options):
-        shape = (
-            (mask.size[1], mask.size[0])
-            if hasattr(mask, "size") and not hasattr(mask, "dtype")
-            else mask.shape[:2]
-        )
-        save_image(image_path, np.full((*shape, 3), grey, "uint8"))
+        save_image(image_path, np.full((*np.asarray(mask).shape[:2], 3), grey, "uint8"))
         save_image(mask_path, mask, **options)
 
     return save
@@ -28,12 +21,10 @@ def save_pair(save_image):
 def save_folder(tmp_path, save_pair):
     """Writes images/ and masks/ with one pair for each mask given, and returns the folder."""
 
-    def save(*masks, images="images", masks_folder="masks", suffix="png", **options):
+    def save(*masks, suffix="png", **options):
         for number, mask in enumerate(masks):
-            image = tmp_path / images / f"{number}.png"
-            save_pair(
-                image, tmp_path / masks_folder / f"{number}.{suffix}", mask, number, **options
-            )
+            where = tmp_path / "masks" / f"{number}.{suffix}"
+            save_pair(tmp_path / "images" / f"{number}.png", where, mask, number, **options)
         return tmp_path
 
     return save
@@ -53,11 +44,3 @@ def served():
         return masks, info
 
     return serve
-
-
-def regions(*values, size=SIZE, dtype="uint8"):
-    """A mask of vertical stripes of the given values."""
-    values = np.array(values, dtype)
-    return values[np.minimum(np.arange(size[1]) * len(values) // size[1], len(values) - 1)][
-        None
-    ].repeat(size[0], axis=0)

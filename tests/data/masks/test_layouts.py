@@ -98,19 +98,15 @@ def test_splits_beside(write, ending):
 
 @pytest.mark.parametrize("around", [True, False])
 def test_a_split_without_masks_is_left_out(write, save_image, around):
-    name = "{}/{}" if around else "{1}/{0}"
-    root = write(
-        (name.format("train", "images") + "/a.png", name.format("train", "masks") + "/a.png")
-    )
-    save_image(root / name.format("test", "images") / "x.png")
+    name = "{}/{}/a.png" if around else "{1}/{0}/a.png"
+    root = write((name.format("train", "images"), name.format("train", "masks")))
+    save_image(root / name.format("test", "images"))
     with pytest.warns(UserWarning, match="test holds no masks and is left out"):
         assert sizes(root) == {"train": 1}
 
 
 def test_two_folders_of_one_split(write):
-    root = write(
-        ("val/images/a.png", "val/masks/a.png"), ("valid/images/a.png", "valid/masks/a.png")
-    )
+    root = write(*[(f"{s}/images/a.png", f"{s}/masks/a.png") for s in ("val", "valid")])
     with pytest.raises(ValueError, match="one folder for each split.*'validation'"):
         kv.data.load(root)
 
@@ -150,9 +146,8 @@ def test_each_image_gets_its_own_mask(write, save_pair, served):
         )
     masks, _ = served(root)
     for grey, mask in masks.items():
-        np.testing.assert_array_equal(
-            mask, stripes(round(grey / 10) % 3, (round(grey / 10) + 1) % 3)
-        )
+        number = round(grey / 10)
+        np.testing.assert_array_equal(mask, stripes(number % 3, (number + 1) % 3))
 
 
 def test_an_exact_name_goes_first(write, save_pair, served):
@@ -244,6 +239,13 @@ def test_voc(voc, served, save_image):
     (voc / "ImageSets" / "Segmentation" / "train.txt").unlink()
     (voc / "ImageSets" / "Segmentation" / "val.txt").unlink()
     assert sizes(voc) == {"train": 4}
+
+
+def test_voc_inside_its_devkit(voc, tmp_path_factory):
+    devkit = tmp_path_factory.mktemp("VOCdevkit")
+    (devkit / "readme.txt").write_text("about VOC")
+    voc.rename(devkit / "VOC2012")
+    assert sizes(devkit) == {"train": 2, "validation": 1}
 
 
 def test_voc_in_colours(write, served):
