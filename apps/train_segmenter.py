@@ -117,7 +117,7 @@ with strategy.scope():
                 backbone, include_top=False, input_shape=shape, **encoder
             )
         if finished:
-            model = keras.models.load_model(args.run / "model.keras")
+            model = kv.export.load_keras(args.run)
         else:
             model = kv.build_model(args.model, weights=args.weights, **options)
     except (TypeError, ValueError, FileNotFoundError) as error:

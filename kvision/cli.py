@@ -102,7 +102,8 @@ def evaluate(model: Model, data: Data, split: Split = None, resize: Resize = "st
     loaded = kv.export.load(model)
     batches, names, split = _batches(kv, loaded, data, split, resize)
     if _is_segmenter(loaded):
-        result = kv.evaluation.evaluate_segmenter(loaded, batches, names)
+        # A network that does not pad answers for the middle of the picture.
+        result = kv.evaluation.evaluate_segmenter(loaded, batches, names, crop_truth=True)
         print(f"{data} [{split}]: {result['images']:,} images, {result['pixels']:,} pixels")
         for key in ("mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou"):
             print(f"{key.replace('_', ' '):<23} {result[key]:.2%}")

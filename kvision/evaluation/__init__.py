@@ -2,8 +2,8 @@
 
 from kvision.evaluation.boundaries import boundary_scores
 from kvision.evaluation.classification import evaluate_classifier, wilson_interval
-from kvision.evaluation.edges import edge_scores
 from kvision.evaluation.crf import crf_refine
+from kvision.evaluation.edges import edge_scores
 from kvision.evaluation.protocols import dense_evaluation, multi_crop_evaluation
 from kvision.evaluation.rand import foreground_rand_score
 from kvision.evaluation.segmentation import evaluate_segmenter, segmentation_scores

@@ -73,13 +73,12 @@ class FullyConnectedCRF(keras.layers.Layer):
         per_class=False,
         **kwargs,
     ):
-        super().__init__(**{"dtype": "float32", **kwargs})
+        # Scores and pixels in 16 bits would already have lost what the colours differ by.
+        super().__init__(autocast=False, **{"dtype": "float32", **kwargs})
         thetas = (theta_alpha, theta_beta, theta_gamma)
-        for count in (
-            iterations,
-            iterations if training_iterations is None else training_iterations,
-        ):
-            check_crf(thetas, count, window, dilation_rate)
+        check_crf(thetas, iterations, window, dilation_rate)
+        if training_iterations is not None:
+            check_crf(thetas, training_iterations, window, dilation_rate)
         self.theta_alpha = theta_alpha
         self.theta_beta = theta_beta
         self.theta_gamma = theta_gamma

@@ -54,6 +54,15 @@ def test_difficulty_0_is_flat_colours_on_grey():
     assert len(set.union(*colours.values())) == len(colours)
 
 
+def test_colours_are_colours():
+    """In 0..1, though both colours of a texture lie around a wanted one."""
+    scenes = [sample_scene(seed, level) for seed in range(40) for level in (0.0, 0.5, 1.0)]
+    colours = [thing.texture.colours for s in scenes for thing in (*s.surfaces, *s.bodies)]
+    assert np.min(colours) >= 0
+    assert np.max(colours) <= 1
+    assert np.std(colours) > 0.2
+
+
 def test_the_knob_turns_everything():
     levels = (0.0, 0.5, 1.0)
     bodies, visibility, roughness, clutter = [], [], [], []

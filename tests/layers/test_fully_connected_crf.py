@@ -223,7 +223,7 @@ def test_open_sizes_and_saving(window, tmp_path):
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_runs_in_float32_under_mixed_precision(policy):
-    case = list(random_case())
+    case = [keras.ops.convert_to_tensor(part) for part in random_case()]
     expected = np.asarray(FullyConnectedCRF(window=5)(case))
     keras.mixed_precision.set_global_policy(policy)
     try:

@@ -46,7 +46,8 @@ def test_starts_as_the_segmenter_and_a_crf_with_the_papers_numbers():
 
 
 def test_segmenter_and_crf_learn_together():
-    model = kv.models.CRFRNN("SegNet", **SEGNET, window=5, theta_beta=60.0)
+    options = {"window": 3, "theta_beta": 60.0, "training_iterations": 2}
+    model = kv.models.CRFRNN("SegNetBasic", **SEGNET, **options)
     before = [np.array(weight) for weight in model.trainable_weights]
     model.compile(keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy")
     batch = pictures(model)
