@@ -19,10 +19,10 @@ ALLOWED = {
     "models": ({"models", "layers", "losses", "ops", "registry"}, KERAS),
     "data": (
         {"data", "ops"},
-        KERAS | {"tensorflow", "tensorflow_datasets", "PIL", "sklearn", "scipy", "pycocotools"},
+        KERAS | {"tensorflow", "tensorflow_datasets", "PIL", "sklearn", "scipy"},
     ),
     "training": ({"training", "losses", "metrics"}, KERAS | {"tensorflow"}),
-    "evaluation": ({"evaluation", "ops", "metrics"}, KERAS | {"pycocotools", "scipy"}),
+    "evaluation": ({"evaluation", "ops", "metrics"}, KERAS | {"scipy"}),
     "export": (
         {"export", "layers", "ops", "registry"},
         KERAS | {"tensorflow", "ai_edge_litert", "flatbuffers"},
