@@ -81,8 +81,10 @@ for name, options in NETWORKS.items():
 head = ["network", "parameters", "multiply-adds", "minutes", "mean IoU", "pixel accuracy"]
 head += ["boundary F1", "int8 mean IoU", "int8 MB"]
 rows = [head, ["---", *["---:"] * (len(head) - 1)]]
-test = next(iter(kv.data.load("scenes", "test", **scenes).batch(5)))
-columns = {"image": test["image"].numpy(), "truth": test["segmentation_mask"].numpy()[..., 0]}
+test = kv.data.load("scenes", "test[:5]", **scenes)
+shape = (args.size, args.size, 3)
+images, masks = next(iter(kv.data.batches(test, shape, 5, target="segmentation_mask")))
+images, columns = images.numpy(), {"truth": masks.numpy()[..., 0]}
 for name, (folder, card) in cards.items():
     model = kv.export.load_keras(folder)
     with open(folder / "history.csv", newline="", encoding="utf-8") as file:
@@ -93,9 +95,9 @@ for name, (folder, card) in cards.items():
     cells += [f"{seconds / 60:.1f}", *(f"{100 * share:.1f}" for share in shares)]
     cells += [f"{100 * small['metric_file']:.1f}", f"{small['size_bytes'] / 1e6:.2f}"]
     rows.append(cells)
-    columns[name] = model.predict(columns["image"], verbose=0).argmax(-1)
+    columns[name] = model.predict(images, verbose=0).argmax(-1)
 table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
 (args.run / "table.md").write_text(table, encoding="utf-8")
-figure = kv.visualize.segmentation_columns(columns, card["classes"])
+figure = kv.visualize.compared_segmentations(images, columns, card["classes"])
 figure.savefig(args.run / "gallery.png")
 print(f"\n{table}\nWrote {args.run}/table.md and gallery.png")

@@ -25,8 +25,9 @@ def suppress_non_maxima(scores, smoothing=2.0, slack=1.01):
     scores = np.asarray(scores, "float64")
     smooth = ndimage.gaussian_filter(scores, smoothing, mode="nearest")
     (yy, xy), (_, xx) = (np.gradient(first) for first in np.gradient(smooth))
-    # Across an edge the second derivative is the most negative: that eigenvector of the Hessian.
-    angle = 0.5 * np.arctan2(2 * xy, xx - yy) + np.pi / 2
+    # Across an edge the second derivative is the largest, whatever its sign: that eigenvector of
+    # the Hessian. On its ridge it is negative, and farther out positive.
+    angle = 0.5 * np.arctan2(2 * xy, xx - yy) + np.pi / 2 * (xx + yy < 0)
     step = np.stack([np.sin(angle), np.cos(angle)])
     places = np.indices(scores.shape)
     sides = [

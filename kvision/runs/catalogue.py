@@ -121,12 +121,13 @@ def row(entry, record=None):
         record: of `measurements`, or `None`.
     """
     record = record or {}
+    parameters = entry.parameters or record.get("parameters")
     files = {kind: record.get(kind) or {} for kind in ("tflite", "int8")}
     return {
         "network": entry.name,
         "paper": entry.paper,
         "year": str(entry.year),
-        "parameters": f"{entry.parameters:,}" if entry.parameters else "",
+        "parameters": f"{parameters:,}" if parameters else "",
         "multiply-adds": amount(entry.multiply_adds),
         "input": default_input(entry),
         "error, top-1 / top-5 %": " / ".join(

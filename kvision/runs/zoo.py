@@ -67,6 +67,7 @@ def measure(name, runs=30, **options):
     images = _pictures(model.input_shape[1:])
     _awaken(model, images)
     record = {
+        "parameters": sum(int(np.prod(weight.shape)) for weight in model.trainable_weights),
         "build_seconds": round(build_seconds, 2),
         "cpu_ms": _median_ms(lambda: model.predict_on_batch(images[:1]), runs),
         "tflite": _file(model, None, images, runs),

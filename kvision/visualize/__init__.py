@@ -5,9 +5,16 @@ from kvision.visualize.curves import error_curves, learning_curves
 from kvision.visualize.filters import filters
 from kvision.visualize.heatmaps import heatmaps
 from kvision.visualize.mask_colors import overlay, palette
-from kvision.visualize.segmentation import edges, overlays, per_class_iou, segmentations
+from kvision.visualize.segmentation import (
+    compared_segmentations,
+    edges,
+    overlays,
+    per_class_iou,
+    segmentations,
+)
 
 __all__ = [
+    "compared_segmentations",
     "confusion_matrix",
     "edges",
     "error_curves",

@@ -1,5 +1,7 @@
 """What a segmenter gets right and wrong, pixel by pixel."""
 
+import textwrap
+
 import numpy as np
 
 from kvision.ops.masks import VOID
@@ -57,6 +59,43 @@ def segmentations(images, truths, predictions, class_names, colors=None):
         row[3].set_xlabel(_share_right(truth, predicted), fontsize=8, color=MUTED)
     for axis, title in zip(axes[0], _COLUMNS, strict=True):
         axis.set_title(title, fontsize=11, color=INK)
+    return figure
+
+
+def compared_segmentations(images, columns, class_names, colors=None):
+    """Several masks of the same pictures side by side: the truth and what some networks say.
+
+    Args:
+        images: pictures `(height, width, 1 or 3)`, pixels 0..255, of any sizes.
+        columns: dict of a title to masks, one for each picture and of its size, class indices, 255
+            void.
+        class_names: names in label order.
+        colors: RGB 0..255, one for each class; by default `kv.visualize.palette`.
+
+    Returns:
+        A matplotlib `Figure`, a row for each picture.
+
+    Raises:
+        ValueError: where there are no pictures, or numbers, sizes or labels do not fit.
+
+    Example:
+
+    >>> masks = np.array([[[0, 1], [1, 255]]])
+    >>> pictures, columns = np.zeros((1, 2, 2, 3)), {"truth": masks, "all sky": masks * 0}
+    >>> figure = compared_segmentations(pictures, columns, ["sky", "cat"])
+    """
+    _check_counts(images, **columns)
+    colors = color_table(colors, len(class_names))
+    columns = {title: list(map(plane, masks)) for title, masks in columns.items()}
+    patches = class_patches([m for masks in columns.values() for m in masks], class_names, colors)
+    count = 1 + len(columns)
+    figure, axes = _rows_of_pictures([[image] for image in images], count, 2.0, 0.1, patches)
+    for number, (row, image) in enumerate(zip(axes, images, strict=True)):
+        masks = [painted(masks[number], colors) for masks in columns.values()]
+        for axis, panel in zip(row, [rgb(image), *masks], strict=True):
+            _show(axis, panel)
+    for axis, title in zip(axes[0], ["image", *columns], strict=True):
+        axis.set_title(textwrap.fill(title, 16), fontsize=10, color=INK)
     return figure
 
 

@@ -114,6 +114,17 @@ def test_thick_lines_become_thin_and_stay_in_one_piece(angle):
         assert not blocks.any()
 
 
+@pytest.mark.parametrize("angle", [0, 30, 45, 75, 90, 120])
+def test_only_the_ridge_survives_suppression(angle):
+    rows, columns = np.indices((81, 81)) - 40
+    turned = np.deg2rad(angle)
+    distance = np.abs(rows * np.cos(turned) - columns * np.sin(turned))
+    kept = suppress_non_maxima(np.exp(-((distance / 3) ** 2))) > 0
+    inside = (slice(10, -10), slice(10, -10))
+    assert distance[inside][kept[inside]].max() < 1.0
+    assert kept[inside][distance[inside] < 0.3].all()
+
+
 def test_thinning_keeps_rings_and_ends():
     rows, columns = np.indices((41, 41)) - 20
     ring = np.abs(np.hypot(rows, columns) - 12) < 2.5

@@ -188,3 +188,20 @@ def test_confusion_of_millions_of_pixels_is_in_percent():
     assert [text.get_text() for text in figure.axes[0].texts] == ["90", "10", "0.1", "100"]
     assert figure.axes[0].get_title() == "93.30% of 3.0 million right"
     assert "cells in percent" in figure.axes[1].get_ylabel()
+
+
+def test_compared_segmentations_have_a_column_for_each_network():
+    images = np.zeros((2, 4, 6, 3), "uint8")
+    truth = np.zeros((2, 4, 6, 1), int)
+    truth[1, 0, 0] = VOID
+    columns = {"truth": truth, "a network of a long name": truth * 0 + 2}
+    figure = rendered(kv.visualize.compared_segmentations(images, columns, NAMES))
+    axes = np.reshape(figure.axes, (2, 3))
+    titles = [axis.get_title().replace("\n", " ") for axis in axes[0]]
+    assert titles == ["image", *columns]
+    dog = kv.visualize.palette(3)[2].tolist()
+    assert shown(axes[1, 1])[0, 0].tolist() == GREY
+    assert (shown(axes[1, 2]) == dog).all()
+    assert set(legend(figure)) == {"ground", "dog", "void"}
+    with pytest.raises(ValueError, match="`truth` must be as many as the images"):
+        kv.visualize.compared_segmentations(images, {"truth": truth[:1]}, NAMES)

@@ -78,7 +78,7 @@ def HED(
 
     Example:
 
-    >>> HED(alpha=0.125, side_outputs=True).output_shape["side5"]
+    >>> HED(alpha=0.125, side_outputs=True).output["side5"].shape
     (None, None, None, 1)
     """
     if classifier_activation not in ("sigmoid", None):

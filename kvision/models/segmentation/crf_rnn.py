@@ -22,6 +22,7 @@ from kvision.registry import register
     url="https://arxiv.org/abs/1502.03240",
     year=2015,
     parameters=134_491_103,
+    multiply_adds=181_529_034_048,
     tiny={
         "alpha": 0.0625,
         "input_shape": (32, 32, 3),
@@ -146,11 +147,9 @@ def _without_softmax(network):
 
 
 def _with_bias(network, name):
-    """The same network, sharing its layers, but for a bias in one transposed convolution."""
+    """The same fresh network, but for a bias in one transposed convolution."""
     plain = network.get_layer(name)
     biased = layers.Conv2DTranspose.from_config({**plain.get_config(), "use_bias": True})
-    network = keras.models.clone_model(
+    return keras.models.clone_model(
         network, clone_function=lambda layer: biased if layer is plain else layer
     )
-    biased.set_weights([*plain.get_weights(), *biased.get_weights()[1:]])
-    return network

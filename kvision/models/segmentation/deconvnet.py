@@ -23,6 +23,7 @@ STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
     url="https://arxiv.org/abs/1505.04366",
     year=2015,
     parameters=251_805_653,
+    multiply_adds=32_745_979_904,
     mean_iou=69.6,
     protocol="VOC 2012 test, 50 object proposals an image; 70.5 with a fully connected CRF",
     tiny={"alpha": 0.0625, "input_shape": (64, 64, 3), "classes": 4, "window": 2},

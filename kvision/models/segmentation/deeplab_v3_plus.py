@@ -28,6 +28,7 @@ MOBILE_FEATURES = "block_16_project_BN"
     "convolution for semantic image segmentation",
     url="https://arxiv.org/abs/1802.02611",
     year=2018,
+    multiply_adds=5_692_997_632,
     mobile=True,
     tiny={
         "alpha": 0.35,

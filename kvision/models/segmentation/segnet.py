@@ -27,7 +27,7 @@ FACTS = {
 }
 
 
-@register(**FACTS, parameters=29_449_355)
+@register(**FACTS, parameters=29_449_355, multiply_adds=106_712_432_640)
 @documented
 def SegNet(
     weights=None,
@@ -100,7 +100,7 @@ def SegNet(
     return load_weights(keras.Model(inputs, outputs, name=name), weights, heads=("conv1_1_D",))
 
 
-@register(**FACTS, parameters=1_416_587)
+@register(**FACTS, parameters=1_416_587, multiply_adds=59_188_838_400)
 @documented
 def SegNetBasic(
     weights=None,

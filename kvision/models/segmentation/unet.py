@@ -29,6 +29,7 @@ DECODER_FILTERS = (128, 64, 48, 32, 16)  # on a backbone: light enough for a pho
     url="https://arxiv.org/abs/1505.04597",
     year=2015,
     parameters=31_030_658,
+    multiply_adds=150_428_424_448,
     protocol="ISBI cell tracking challenge 2015: IoU 92.0 on PhC-U373, 77.5 on DIC-HeLa",
     mobile=True,
     tiny={"input_shape": (60, 60, 3), "classes": 4, "filters": 8, "depth": 2, "dropout": 0.0},
