@@ -63,15 +63,18 @@ def alive():
             he = (2 / np.prod(layer.kernel.shape[:-1])) ** 0.5
             if not np.any(layer.kernel):  # scores that begin at zero
                 layer.kernel.assign(keras.random.normal(layer.kernel.shape, 0.0, he, seed=1))
-            elif not isinstance(layer, keras.layers.Conv2DTranspose):
+            elif np.std(layer.kernel) and not isinstance(layer, keras.layers.Conv2DTranspose):
                 layer.kernel.assign(layer.kernel * max(1.0, he / np.std(layer.kernel)))
         if len(layers[-1].kernel.shape) == 2:
             features = keras.Model(model.input, layers[-1].input)(images)
             layers[-1].kernel.assign(layers[-1].kernel / np.std(features @ layers[-1].kernel))
         elif model.layers[-1].name == "predictions":
-            scores = np.asarray(keras.Model(model.input, model.layers[-1].input)(images))
+            to_scores = keras.Model(model.input, model.layers[-1].input)
+            deviation = np.std(to_scores(images), axis=(0, 1, 2)).mean()
             for layer in score_layers(model):
-                layer.kernel.assign(layer.kernel / scores.std())
+                layer.kernel.assign(layer.kernel / deviation)
+            biased = next(layer for layer in score_layers(model) if layer.use_bias)
+            biased.bias.assign(biased.bias - np.mean(to_scores(images), axis=(0, 1, 2)))
 
     def adapt(model, low=0.0, high=255.0, images=None):
         import keras

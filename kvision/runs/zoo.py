@@ -104,7 +104,7 @@ def _awaken(model, images):
         he = (2 / np.prod(kernel.shape[:-1])) ** 0.5
         if not kernel.any():  # scores that begin at zero
             layer.kernel.assign(np.random.default_rng(0).normal(0, he, kernel.shape))
-        elif not norms and not isinstance(layer, keras.layers.Conv2DTranspose):
+        elif not norms and kernel.std() and not isinstance(layer, keras.layers.Conv2DTranspose):
             layer.kernel.assign(kernel * max(1.0, he / kernel.std()))
     head = model.layers[-1]
     if isinstance(head, keras.layers.Dense):

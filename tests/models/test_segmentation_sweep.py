@@ -10,6 +10,9 @@ import pytest
 import kvision as kv
 
 NAMES = kv.list_models("segmentation")
+# Built of the same blocks as another; or, like DeconvNet, long to trace.
+ALIKE = ("CRFRNN", "DeconvNet", "DeepLabV2", "FCN16s", "FCN32s")
+LEARNERS = [pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name for name in NAMES]
 
 
 def tiny(name, **kwargs):
@@ -59,7 +62,7 @@ def halves(size, classes):
     return mask
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LEARNERS)
 def test_learns_one_batch_and_moves_every_weight(name):
     model = tiny(name)
     images = pictures(model, 4)
@@ -90,7 +93,7 @@ def test_learns_one_batch_and_moves_every_weight(name):
     assert not still, f"training left these weights as they were: {still}"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LEARNERS)
 def test_saves_and_loads_in_safe_mode(name, tmp_path, alive):
     model = alive(tiny(name))
     model.save(tmp_path / "model.keras")
@@ -102,7 +105,7 @@ def test_saves_and_loads_in_safe_mode(name, tmp_path, alive):
     np.testing.assert_array_equal(np.asarray(again(batch)), np.asarray(model(batch)))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LEARNERS)
 def test_weights_go_over_to_another_number_of_classes(name, tmp_path, alive):
     model = alive(tiny(name))
     model.save(tmp_path / "model.keras")
