@@ -190,6 +190,9 @@ def export(
     calibrate: Annotated[
         str, typer.Option(help="Split whose images set the ranges of int8.")
     ] = "train[:500]",
+    label_map: Annotated[
+        bool, typer.Option("--label-map", help="Of a segmenter: classes of pixels, no scores.")
+    ] = False,
     split: Split = None,
     resize: Resize = "stretch",
 ):
@@ -203,9 +206,11 @@ def export(
     if quantize == Quantize.int8:
         calibration, _, _ = _batches(kv, loaded, data, calibrate, resize)
     kind = None if quantize == Quantize.none else str(quantize)
-    path = output or folder / ("model.tflite" if kind is None else f"model_{kind}.tflite")
+    ending = ("" if kind is None else f"_{kind}") + ("_labels" if label_map else "")
+    path = output or folder / f"model{ending}.tflite"
     print(f"Converting to {path} ...")
-    kv.export.tflite(source, path, kind, calibration=calibration, labels=names)
+    options = {"calibration": calibration, "labels": names, "label_map": label_map}
+    kv.export.tflite(source, path, kind, **options)
     report = kv.export.verify(source, path, batches, samples=None)
     print(report)
     raise SystemExit(0 if report.passed else 1)

@@ -147,6 +147,94 @@ def test_train_classifier_explains_itself(tmp_path):
     assert "nowhere" in output
 
 
+def cells(folder, count=16):
+    """Grey slices: bright cells, dark membranes between, 0/255 masks; one mask is missing."""
+    random = np.random.default_rng(0)
+    for part in ("images", "masks"):
+        (folder / part).mkdir(parents=True)
+    for number in range(count):
+        mask = np.full((40, 48), 255, "uint8")
+        mask[random.integers(5, 35) :][:3] = 0
+        mask[:, random.integers(5, 43) :][:, :3] = 0
+        pixels = (mask * 0.5 + 40 + random.normal(0, 25, mask.shape)).clip(0, 255)
+        Image.fromarray(pixels.astype("uint8")).save(folder / "images" / f"{number}.tif")
+        if number:
+            Image.fromarray(mask).save(folder / "masks" / f"{number}_mask.png")
+
+
+def test_train_segmenter_leaves_a_run(tmp_path):
+    cells(tmp_path / "cells")
+    arguments = [
+        "cells",
+        "--model",
+        "UNet",
+        "--backbone",
+        "none",
+        "--size",
+        "32x48",
+        "--run",
+        "run",
+    ]
+    for option in ("padding=same", "filters=4", "depth=2", "batch_norm=True"):
+        arguments += ["--option", option]
+    arguments += ["--channels", "1", "--augment", "elastic", "--border-weights", "--balance"]
+    arguments += ["--split", "train=train[:10]", "--split", "test=train[10:]"]
+    arguments += ["--epochs", "3", "--batch-size", "4", "--devices", "2"]
+    code, output = run("train_segmenter.py", *arguments, folder=tmp_path)
+    card = json.loads((tmp_path / "run" / "card.json").read_text())
+    assert card["passed"], output
+    assert code == 0
+    assert "0.tif: no mask" in output
+    assert "Test mean IoU" in output
+    assert card["architecture"]["name"] == "UNet"
+    assert card["architecture"]["input_shape"] == [32, 48, 1]
+    assert card["classes"] == ["background", "foreground"]
+    rows = list(csv.DictReader((tmp_path / "run" / "history.csv").read_text().splitlines()))
+    assert len(rows) == 3
+    assert all(float(row["seconds"]) > 0 for row in rows)
+
+    code, output = run("train_segmenter.py", *arguments, folder=tmp_path)
+    assert "run is trained: exporting it again" in output
+    assert "Epoch" not in output
+    other = ["scenes", *arguments[1:9], "--run", "run"]
+    code, output = run("train_segmenter.py", *other, folder=tmp_path)
+    assert code != 0
+    assert "pass another --run" in output
+
+
+def test_train_segmenter_explains_itself(tmp_path):
+    code, output = run("train_segmenter.py", "--help", folder=tmp_path)
+    assert code == 0
+    assert "--backbone-weights" in output
+    arguments = ["scenes", "--data-option", "train=8", "--size", "33"]
+    code, output = run("train_segmenter.py", *arguments, folder=tmp_path)
+    assert code == 2
+    assert "must be multiples of 32" in output.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_compare_segmenters(tmp_path):
+    code, output = run("compare_segmenters.py", "--smoke", "--run", "run", folder=tmp_path)
+    assert code == 0, output
+    rows = (tmp_path / "run" / "table.md").read_text().splitlines()
+    assert len(rows) == 2 + 5
+    assert all(row.count("|") == 10 for row in rows)
+    assert (tmp_path / "run" / "gallery.png").is_file()
+
+
+@pytest.mark.slow
+def test_cell_experiment(tmp_path):
+    cells(tmp_path / "cells")
+    arguments = ["cells", "--smoke", "--slices", "8", "--run", "run"]
+    code, output = run("cell_experiment.py", *arguments, folder=tmp_path)
+    assert code == 0, output
+    scores = json.loads((tmp_path / "run" / "scores.json").read_text())
+    assert scores["slices"] == 7
+    # These slices are made of two grey levels: Otsu finds them.
+    assert scores["Otsu"]["pixel_accuracy"] > 0.9
+    assert 0 <= scores["U-Net"]["foreground_rand"] <= 1
+
+
 def test_depth_experiment(tmp_path):
     code, output = run("depth_experiment.py", "--smoke", "--run", "run", folder=tmp_path)
     assert code == 0, output

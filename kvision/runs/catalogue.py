@@ -13,6 +13,7 @@ from string import Template
 from kvision import registry
 
 MEASURED = Path(__file__).with_name("measured.json")
+OPEN_SIZE = (320, 480)  # for networks that take any: about a photograph of BSDS
 COLUMNS = {
     "network": "---",
     "paper": "---",
@@ -87,7 +88,9 @@ papers by them. Where there is none, we have not checked it against the publicat
 TensorFlow's own threads. *TFLite* and *int8*: the exported file, run by LiteRT with $threads
 threads. *MB* is the size of the file (10⁶ bytes). Weights were random; times do not depend on
 them. Each float file holds built-in operators only and gave the Keras model's outputs within 1e-4;
-int8 files, made for the networks meant for phones, gave its classes.
+int8 files, made for the classifiers meant for phones, gave its classes. Those of segmenters need
+trained weights: [their own page](segmentation.md) has them. Networks of any input size were
+measured at $open_size.
 
 $machines
 
@@ -182,6 +185,7 @@ def models_page():
         threads=" or ".join(threads),
         machines=_machines(known),
         levels=_levels(known),
+        open_size=" x ".join(map(str, OPEN_SIZE)),
     )
 
 
@@ -259,7 +263,7 @@ def _machines(known):
 
 
 def _levels(known):
-    held = {name: dict(record.get("levels", ())) for name, record in known.items()}
+    held = {name: dict(record["levels"]) for name, record in known.items() if "levels" in record}
     strides = sorted({stride for levels in held.values() for stride in levels})
     rows = [[name, *(levels.get(s, "") for s in strides)] for name, levels in held.items()]
     head = ["network", *(f"stride {stride}" for stride in strides)]

@@ -130,3 +130,16 @@ def test_masks_of_a_data_set_in_another_order(scenes_run, mask_folder, tmp_path)
 def test_tiles_are_for_segmenters(digits_run):
     with pytest.raises(ValueError, match="--tiles is for models that give a class to every pixel"):
         viewing.viewer(kv.export.load(digits_run), tiles=True)
+
+
+def test_export_writes_a_file_of_labels(scenes_run, mask_folder, tmp_path):
+    target = tmp_path / "labels.tflite"
+    options = ["--quantize", "none", "--label-map", "--split", "train", "--output", target]
+    result = run("export", scenes_run, mask_folder, *options)
+    assert result.exit_code == 0, result.output
+    assert kv.export.describe(target).outputs[0]["dtype"] == "uint8"
+    scored = run("evaluate", scenes_run / "model.tflite", mask_folder, "--split", "train").output
+    labels = run("evaluate", target, mask_folder, "--split", "train").output
+    assert labels == scored
+    photo = mask_folder / "images" / "0.png"
+    assert "pixels: background" in run("predict", target, photo).output
