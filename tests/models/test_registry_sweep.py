@@ -13,10 +13,12 @@ NAMES = kv.list_models()
 CLASSIFIERS = kv.list_models("classification")
 # Their tiny members are built of the same blocks as another's of the family.
 ALIKE = ("PlainNet34", "ResNet101", "ResNet152", "VGG13", "VGG16C", "VGG19")
+LONG = ("InceptionV2", "InceptionV3")  # to trace
 # Their publications count the last transposed convolution, which is not trained.
 WITH_FIXED = ("FCN32s", "FCN16s", "FCN8s", "CRFRNN")
 LEARNERS = [
-    pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name for name in CLASSIFIERS
+    pytest.param(name, marks=pytest.mark.slow) if name in ALIKE + LONG else name
+    for name in CLASSIFIERS
 ]
 
 
