@@ -11,7 +11,8 @@ from kvision.export.contents import describe, kind_of, resolve
 from kvision.export.litert import as_float32
 from kvision.export.report import Report
 from kvision.export.runtime import load, wrap
-from kvision.export.tallies import MaskTally, tally_for
+from kvision.export.tallies import DIFFERENT, MaskTally, tally_for
+from kvision.layers import MaxPooling2DWithSwitches
 
 # Largest difference of an output, and points (hundredths) of accuracy that may be lost. Rounding
 # weights to float16 moved scores of trained MobileNets by up to 0.02: of examples on the border
@@ -23,6 +24,10 @@ LIMITS = {
     "int8": {"metric_drop": 0.5},
 }
 # Of segmenters: some pixel always lies on a border, and mean IoU is the stricter metric.
+# A network that passes on the places of its maxima (SegNet) is not continuous: rounding decides
+# where two values are nearly equal, and what depends on it differs by any amount. A wrong file
+# differs nearly everywhere.
+SWITCH_LIMITS = {"share_different": 0.01, "metric_drop": 0.1}
 MASK_LIMITS = {
     None: {"max_difference": 1e-4},
     "float16": {"metric_drop": 0.5},
@@ -62,7 +67,8 @@ def verify(model, path, dataset, *, tolerance=None, max_metric_drop=None, sample
 
     Returns:
         A `Report` with `passed` and `reasons` (why not, in sentences), `limits`, `samples`,
-        `max_difference`, `mean_difference`, `top1_agreement`, `metric_name`, `metric_model` and
+        `max_difference`, `mean_difference`, `share_different` (of the outputs, by more than 1e-4),
+        `top1_agreement`, `metric_name`, `metric_model` and
         `metric_file` (0..1), `metric_drop` (points), `size_bytes`, `quantize`, `operators`,
         `flex_operators`, `custom_operators`, `random_operators`, `static_batch`. `print` shows it
         as a table. If it did not pass, the file was renamed: its new name is in `rejected`.
@@ -95,7 +101,7 @@ def verify(model, path, dataset, *, tolerance=None, max_metric_drop=None, sample
         report.reasons.append(str(error))
         file = None
     tally = _compare(report, reference, file, dataset, samples) if file is not None else None
-    report.limits = _limits(report.quantize, tally, tolerance, max_metric_drop)
+    report.limits = _limits(report.quantize, tally, tolerance, max_metric_drop, model)
     _judge(report)
     report.passed = not report.reasons
     if not report.passed:
@@ -104,8 +110,13 @@ def verify(model, path, dataset, *, tolerance=None, max_metric_drop=None, sample
     return report
 
 
-def _limits(quantize, tally, tolerance, max_metric_drop):
+def _limits(quantize, tally, tolerance, max_metric_drop, model):
     limits = dict((MASK_LIMITS if isinstance(tally, MaskTally) else LIMITS)[quantize])
+    has_switches = isinstance(model, keras.Model) and any(
+        isinstance(layer, MaxPooling2DWithSwitches) for layer in model.layers
+    )
+    if quantize is None and has_switches:
+        limits = dict(SWITCH_LIMITS)
     if tally is not None and not tally.comparable:
         limits = {"metric_drop": MASK_LIMITS["int8"]["metric_drop"]}
     if tolerance is not None:
@@ -187,6 +198,11 @@ def _judge(report):
                 f"The largest difference of an output is {report.max_difference:.3g}; at most "
                 f"{allowed:.3g} is allowed."
             )
+    if (report.get("share_different") or 0.0) > limits.get("share_different", 1.0):
+        reasons.append(
+            f"{report.share_different:.2%} of the outputs differ by more than {DIFFERENT:g}; at "
+            f"most {limits['share_different']:.2%} may."
+        )
     # A drop of exactly the limit passes; rounding of the quotient must not decide.
     if "metric_drop" in limits and report.metric_drop > limits["metric_drop"] + 1e-9:
         reasons.append(

@@ -4,6 +4,8 @@ import numpy as np
 
 from kvision.ops.masks import VOID
 
+DIFFERENT = 1e-4  # how far an output is off that counts in `share_different`
+
 
 def tally_for(outputs):
     """The tally for a model with these outputs, of images or of their pixels."""
@@ -16,7 +18,7 @@ class ClassTally:
     metric = "top-1 accuracy"
 
     def __init__(self):
-        self.samples = self.values = self.places = 0
+        self.samples = self.values = self.places = self.beyond = 0
         self.largest = self.difference = self.scale = 0.0
         self.agreed = self.right_model = self.right_file = 0
         self.finite = self.comparable = True
@@ -36,6 +38,7 @@ class ClassTally:
         self.largest = max(self.largest, float(difference.max()))
         self.scale = max(self.scale, float(np.abs(wanted).max()))
         self.difference += float(difference.sum())
+        self.beyond += int((difference > DIFFERENT).sum())
 
     def _add_classes(self, model, file, labels):
         self.places += model.size
@@ -58,6 +61,7 @@ class ClassTally:
             "largest_output": self.scale if self.comparable else None,
             "max_difference": self.largest if compared else None,
             "mean_difference": self.difference / self.values if compared else None,
+            "share_different": self.beyond / self.values if compared else None,
             "top1_agreement": self.agreed / self.places,
             "metric_name": self.metric,
             "metric_model": model,

@@ -159,3 +159,17 @@ def test_mediapipe_takes_logits_too(mediapipe, segmenter, held_out, tmp_path):
         confidences = answers["confidences"].transpose(0, 2, 3, 1)
     wanted = segmenter.predict(images.astype("float32"), verbose=0)
     np.testing.assert_allclose(confidences, wanted, atol=1e-5)
+
+
+def test_networks_that_pass_on_places_are_judged_by_the_share_that_differs(held_out, tmp_path):
+    images, masks = held_out
+    model = kv.models.SegNetBasic(alpha=0.125, input_shape=(32, 32, 3), classes=3)
+    path = kv.export.tflite(model, tmp_path / "model.tflite")
+    report = kv.export.verify(model, path, [(images, masks)])
+    assert report.passed, report.reasons
+    assert report.limits == {"share_different": 0.01, "metric_drop": 0.1}
+    other = keras.models.clone_model(model)
+    path = kv.export.tflite(other, tmp_path / "model.tflite")
+    report = kv.export.verify(model, path, [(images, masks)])
+    assert not report.passed
+    assert "of the outputs differ by more than 0.0001; at most 1.00% may" in report.reasons[0]
