@@ -54,7 +54,9 @@ class Seconds(keras.callbacks.Callback):
 
 
 parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    usage="%(prog)s data [options]; --help lists them",
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
 )
 add = parser.add_argument
 add("data", help="a folder, a COCO .json, a TFDS name or 'scenes'")
@@ -83,6 +85,10 @@ add("--mixed-precision", action="store_true", help="compute in 16 bits")
 add("--jit-compile", action="store_true", help="compile with XLA; pays on GPUs only")
 add("--seed", type=int, default=1)
 args = parser.parse_args()
+if args.model not in kv.list_models("segmentation"):
+    parser.error(f"--model must be one of {', '.join(kv.list_models('segmentation'))}")
+if args.epochs < 1:
+    parser.error("--epochs must be at least 1")
 
 strategy = kv.training.strategy(args.devices)
 keras.utils.set_random_seed(args.seed)
@@ -92,14 +98,19 @@ if args.mixed_precision:
 # Data: what the source has no split for is cut from its training images.
 source = {"source": args.data, **dict(args.data_option)}
 if args.data == "scenes":
-    source.setdefault("size", tuple(args.size))
-info = kv.data.load(**source, with_info=True)[1]
-splits = kv.data.three_splits(info) | dict(args.split)
-sizes = {use: f"{split} ({info.splits[split].num_examples})" for use, split in splits.items()}
+    source = {"size": tuple(args.size), "train": 2000, "validation": 100, "test": 200, **source}
+try:
+    info = kv.data.load(**source, with_info=True)[1]
+    if "segmentation_mask" not in info.features:
+        parser.error(f"{args.data} holds no masks; apps/train_classifier.py is for labels")
+    splits = kv.data.three_splits(info) | dict(args.split)
+    sets = dict(zip(splits, kv.data.load(**source, split=list(splits.values())), strict=True))
+except (ValueError, TypeError, OSError) as error:
+    parser.error(f"{args.data} cannot be read so: {error}")
+sizes = {use: f"{split} ({len(sets[use])})" for use, split in splits.items()}
 print("Data:", ", ".join(f"{use} on {text}" for use, text in sizes.items()))
 names = list(info.features["segmentation_mask"].names)
 shape = (*args.size, args.channels)
-sets = dict(zip(splits, kv.data.load(**source, split=list(splits.values())), strict=True))
 if args.border_weights:
     sets["train"] = kv.data.with_border_weights(sets["train"])
 
@@ -124,8 +135,10 @@ with strategy.scope():
         parser.error(f"{args.model} cannot be built so: {error}")
 if finished:
     print(f"{args.run} is trained: exporting it again. To train anew, pass another --run.")
-    if (kv.export.load(args.run).labels, model.input_shape[1:]) != (names, shape):
-        parser.error(f"{args.run} has other classes or another size: pass another --run")
+    entry = kv.registry.entry_of(model)
+    of_another = entry is not None and entry.name != args.model
+    if of_another or (kv.export.load(args.run).labels, model.input_shape[1:]) != (names, shape):
+        parser.error(f"{args.run} has another model, size or other classes: pass another --run")
 map_size = model.output_shape[1:3]  # smaller than the picture in a network that does not pad
 
 

@@ -1,5 +1,6 @@
 """The command line: `kvision models | evaluate | predict | export | benchmark`."""
 
+import ast
 import inspect
 import os
 import sys
@@ -36,6 +37,10 @@ Split = Annotated[
     str | None,
     typer.Option(help="E.g. test or train[80%:]. By default test, else validation, else train."),
 ]
+DataOption = Annotated[
+    list[str] | None,
+    typer.Option(help="How the data is read, e.g. difficulty=0.1 of scenes. May be repeated."),
+]
 Resize = Annotated[str, typer.Option(help="How pictures get the model's size: stretch, crop, pad.")]
 
 
@@ -49,7 +54,14 @@ class Quantize(StrEnum):
 def main():
     """Runs the command line; what went wrong is told once and without a traceback."""
     warnings.simplefilter("once", UserWarning)
-    warnings.showwarning = lambda message, *rest: print(f"kvision: {message}", file=sys.stderr)
+    said = set()
+
+    def say_once(message, *rest):
+        if str(message) not in said:
+            print(f"kvision: {message}", file=sys.stderr)
+        said.add(str(message))
+
+    warnings.showwarning = say_once
     try:
         app()
     except (ValueError, OSError, ImportError) as error:
@@ -96,11 +108,17 @@ def models(
 
 
 @app.command()
-def evaluate(model: Model, data: Data, split: Split = None, resize: Resize = "stretch"):
+def evaluate(
+    model: Model,
+    data: Data,
+    split: Split = None,
+    data_option: DataOption = None,
+    resize: Resize = "stretch",
+):
     """Score a model on labelled pictures or masks, class by class."""
     kv = _kvision()
     loaded = kv.export.load(model)
-    batches, names, split = _batches(kv, loaded, data, split, resize)
+    batches, names, split = _batches(kv, loaded, data, split, resize, data_option)
     if _is_segmenter(loaded):
         # A network that does not pad answers for the middle of the picture.
         result = kv.evaluation.evaluate_segmenter(loaded, batches, names, crop_truth=True)
@@ -188,12 +206,14 @@ def export(
         Path | None, typer.Option(help="The .tflite file; by default beside the model.")
     ] = None,
     calibrate: Annotated[
-        str, typer.Option(help="Split whose images set the ranges of int8.")
-    ] = "train[:500]",
+        str | None,
+        typer.Option(help="Split whose images set int8's ranges; by default 500 of train."),
+    ] = None,
     label_map: Annotated[
         bool, typer.Option("--label-map", help="Of a segmenter: classes of pixels, no scores.")
     ] = False,
     split: Split = None,
+    data_option: DataOption = None,
     resize: Resize = "stretch",
 ):
     """Write a TFLite file and prove it on labelled pictures; a file that fails is renamed."""
@@ -201,10 +221,11 @@ def export(
     folder = model if model.is_dir() else model.parent
     loaded = kv.export.load(model)
     source = kv.export.load_keras(model)
-    batches, names, split = _batches(kv, loaded, data, split, resize)
+    batches, names, split = _batches(kv, loaded, data, split, resize, data_option)
     calibration = None
-    if quantize == Quantize.int8:
-        calibration, _, _ = _batches(kv, loaded, data, calibrate, resize)
+    if quantize == Quantize.int8:  # which takes 500 images at most
+        calibrate = calibrate or "train"
+        calibration, _, _ = _batches(kv, loaded, data, calibrate, resize, data_option)
     kind = None if quantize == Quantize.none else str(quantize)
     ending = ("" if kind is None else f"_{kind}") + ("_labels" if label_map else "")
     path = output or folder / f"model{ending}.tflite"
@@ -300,9 +321,12 @@ def _input_shape(loaded):
     return loaded.input_shape
 
 
-def _batches(kv, loaded, data, split, resize):
+def _batches(kv, loaded, data, split, resize, data_option=None):
     """Batches of one split with the model's labels, the class names and the split's name."""
-    splits, info = kv.data.load(data, with_info=True)
+    options = dict(map(_named_value, data_option or ()))
+    if data == "scenes":
+        options.setdefault("size", _input_shape(loaded)[:2])
+    splits, info = kv.data.load(data, with_info=True, **options)
     if split is None:
         split = next(
             (name for name in ("test", "validation") if name in splits), next(iter(splits))
@@ -310,10 +334,11 @@ def _batches(kv, loaded, data, split, resize):
         if split == "train":
             print(
                 f"{data} has no test split: all of its images are taken, which the model may have "
-                "been trained on. The card names the split that it was not; pass it as --split.",
+                "been trained on. The run's README.md says on which it was tested: pass that as "
+                "--split.",
                 file=sys.stderr,
             )
-    dataset = splits[split] if split in splits else kv.data.load(data, split)
+    dataset = splits[split] if split in splits else kv.data.load(data, split, **options)
     target = "segmentation_mask" if _is_segmenter(loaded) else "label"
     if target not in dataset.element_spec:
         raise ValueError(
@@ -328,6 +353,17 @@ def _batches(kv, loaded, data, split, resize):
         dataset, _input_shape(loaded), 32, training=False, resize=resize, target=target
     )
     return batches, names, split
+
+
+def _named_value(text):
+    """'difficulty=0.1' as ('difficulty', 0.1)."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--data-option must be NAME=VALUE. Received: {text}")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
 
 
 def _files(paths):

@@ -210,6 +210,16 @@ def test_train_segmenter_explains_itself(tmp_path):
     code, output = run("train_segmenter.py", *arguments, folder=tmp_path)
     assert code == 2
     assert "must be multiples of 32" in output.splitlines()[-1]
+    for wrong, said in (
+        (["digits"], "digits holds no masks"),
+        (["nowhere/"], "nowhere"),
+        (["scenes", "--model", "ResNet18"], "--model must be one of"),
+        (["scenes", "--data-option", "difficulty=7"], "`difficulty`"),
+        (["scenes", "--split", "train=foo"], "foo"),
+    ):
+        code, output = run("train_segmenter.py", *wrong, folder=tmp_path)
+        assert code == 2
+        assert said in output.splitlines()[-1]
 
 
 @pytest.mark.slow

@@ -6,22 +6,26 @@ from kvision import registry
 from kvision.models.features import levels as declared_levels
 
 
-def backbone_levels(backbone, builder, input_shape=None, wanted=None, **options):
+def backbone_levels(
+    backbone, builder, input_shape=None, wanted=None, default_shape=None, **options
+):
     """The input and the features of a backbone at its resolutions.
 
     Args:
         backbone: a name that `kv.list_models("classification")` gives, or a `keras.Model` made by
             such a builder. A model is used as it is, weights and all; its classifier is left out.
         builder: name for error messages.
-        input_shape: `(height, width, channels)` to build a named backbone for. A model has its own.
+        input_shape: `(height, width, channels)` to build a named backbone for. A model has its own,
+            which must agree.
         wanted: strides of the levels that are needed; `None` for all.
+        default_shape: for a named backbone where `input_shape` is `None`.
         **options: of the named backbone, such as `output_stride`.
 
     Returns:
         `(image, features)`: the input tensor and `{stride: tensor}`, finest first.
 
     Raises:
-        ValueError: where there is no such backbone, or it lacks a level that is wanted.
+        ValueError: where there is no such backbone, its size is another, or it lacks a level.
     """
     if isinstance(backbone, str):
         entry = registry.model_info(backbone)
@@ -30,9 +34,16 @@ def backbone_levels(backbone, builder, input_shape=None, wanted=None, **options)
                 f"`backbone` of `{builder}` must have declared levels, and `{backbone}` has none. "
                 "`kv.list_models('classification')` names networks that have."
             )
-        model = entry.builder(include_top=False, input_shape=input_shape, **options)
+        shape = input_shape or default_shape
+        model = entry.builder(include_top=False, input_shape=shape, **options)
     elif isinstance(backbone, keras.Model):
         model = backbone
+        own = tuple(model.input_shape[1:])
+        if input_shape is not None and tuple(input_shape) != own:
+            raise ValueError(
+                f"`input_shape` must be that of the `backbone` in `{builder}`, {own}. Received: "
+                f"{input_shape}. Leave it out, or build the backbone for it."
+            )
     else:
         raise ValueError(
             f"`backbone` of `{builder}` must be the name of a registered network or a "

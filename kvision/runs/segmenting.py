@@ -25,6 +25,8 @@ On $images test images the model did not see, $pixels pixels without the void on
 |---|---:|---:|---:|---:|
 $per_class
 
+![IoU of each class](figures/per_class_iou.png)
+
 ![Confusion matrix](figures/confusion_matrix.png)
 
 Some test images, the worst first:

@@ -86,7 +86,9 @@ class MaskViewer:
         shares = np.bincount(mask.ravel(), minlength=self.classes) / mask.size
         names = names_of(self.loaded, self.classes)
         best = [i for i in np.argsort(-shares, kind="stable")[: self.top] if shares[i] > 0]
-        return "pixels: " + ", ".join(f"{names[i]} {shares[i]:.1%}" for i in best)
+        # A network that does not pad answers for the middle of what it sees.
+        middle = "" if mask.shape == picture.shape[:2] else " in the middle (see --tiles)"
+        return f"pixels{middle}: " + ", ".join(f"{names[i]} {shares[i]:.1%}" for i in best)
 
     def _keep(self, photo, picture, mask):
         whole = not self.tiles and mask.shape == picture.shape[:2]

@@ -1,6 +1,6 @@
 """Which table of classes the masks of a folder go by: what was asked for, found beside, or seen."""
 
-from kvision.data.masks.class_files import named_colours, read_class_files
+from kvision.data.masks.class_files import is_void, named_colours, read_class_files
 from kvision.data.masks.label_table import (
     MOST_CLASSES,
     colour_table,
@@ -41,6 +41,9 @@ def choose_table(root, known, masks, class_names=None, colors=None, void=()):
     found_names, found_colors, void_colors = (
         (None, None, []) if colors or names else read_class_files(root)
     )
+    if colors:
+        void_colors = [colour for name, colour in colors.items() if is_void(name)]
+        colors = {name: colour for name, colour in colors.items() if not is_void(name)}
     if colors or found_colors:
         return with_void(colour_table(colors or found_colors, void_colors), void), []
     if isinstance(names, dict):

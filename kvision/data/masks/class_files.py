@@ -69,12 +69,13 @@ def _joined(names, colours, root):
             f"The files of names and of colours in {root} must have as many lines. "
             f"Received: {len(named)} names and {len(colours)} colours"
         )
-    voids = [rgb for (rgb, _), name in zip(colours, named, strict=True) if _is_void(name)]
-    kept = {name: rgb for (rgb, _), name in zip(colours, named, strict=True) if not _is_void(name)}
+    voids = [rgb for (rgb, _), name in zip(colours, named, strict=True) if is_void(name)]
+    kept = {name: rgb for (rgb, _), name in zip(colours, named, strict=True) if not is_void(name)}
     return names, kept, voids
 
 
-def _is_void(name):
+def is_void(name):
+    """Whether an entry of this name is no class."""
     return name.lower() in VOID_NAMES
 
 

@@ -178,8 +178,8 @@ def _declared_levels(builder, backbone, input_shape, alpha, include_preprocessin
         options["include_preprocessing"] = include_preprocessing
         if alpha != 1.0:
             options["alpha"] = alpha
-    shape, wanted = input_shape or (None, None, 3), STAGES[builder]
-    image, features = backbone_levels(backbone, builder, shape, wanted, **options)
+    options["default_shape"] = (None, None, 3)
+    image, features = backbone_levels(backbone, builder, input_shape, STAGES[builder], **options)
     return {**features, "image": image}
 
 

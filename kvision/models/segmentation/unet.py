@@ -168,7 +168,8 @@ def _encoder(backbone, input_shape, filters, dropout, include_preprocessing):
     named = {}
     if isinstance(backbone, str):
         named["include_preprocessing"] = include_preprocessing
-    image, features = backbone_levels(backbone, "UNet", input_shape or (224, 224, 3), **named)
+    named["default_shape"] = (224, 224, 3)
+    image, features = backbone_levels(backbone, "UNet", input_shape, **named)
     steps = max(features).bit_length() - 1
     _check_sizes(image, steps, "same")
     widths = DECODER_FILTERS[-steps:] if filters is None else filters

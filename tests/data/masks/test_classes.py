@@ -43,6 +43,13 @@ def test_files_of_colours(save_folder, served, name, text):
     assert info.splits["train"].class_counts == {"Sky": 2, "Road": 2}
 
 
+def test_colours_that_are_called_void(save_folder, served):
+    root = save_folder(coloured(SKY, ROAD, VOID))
+    masks, info = served(root, colors={"Sky": SKY, "void": VOID, "Road": ROAD})
+    assert info.class_names == ["Sky", "Road"]
+    np.testing.assert_array_equal(masks[0], stripes(0, 1, 255))
+
+
 def test_colours_in_one_file_and_names_in_another(save_folder, served):
     root = save_folder(coloured(SKY, ROAD))
     (root / "colors.txt").write_text("128 128 128\n128 64 128\n")
