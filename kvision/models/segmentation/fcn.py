@@ -212,8 +212,8 @@ def _whole(builder, offset):
     if offset < 0 or offset != int(offset):
         raise ValueError(
             f"The maps of `backbone` must lie inside of `{builder}`'s border of {PADDING} pixels "
-            f"and meet on a grid. Received one off by {offset}. Pass a classifier for pictures of "
-            "224 pixels or fewer, or the name of a registered one, which is not padded."
+            f"and meet on a grid. Received one off by {offset}. Pass a classifier made for "
+            "pictures of about 224 pixels, or the name of a registered one, which is not padded."
         )
     return int(offset)
 
