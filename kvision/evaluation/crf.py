@@ -95,6 +95,12 @@ def _refined(scores, image, thetas, bilateral_weight, spatial_weight, iterations
             f"must have one size. Received shapes: {scores.shape} and {image.shape}. Resize one of "
             "them."
         )
+    if scores.min(initial=0.0) < 0 or scores.max(initial=0.0) > 1.001:
+        raise ValueError(
+            "`probabilities` must lie in 0..1, a softmax over the last axis. Received values from "
+            f"{scores.min():.3g} to {scores.max():.3g}. Apply `keras.ops.softmax` to logits; pass "
+            "no masks."
+        )
     if window == "auto":
         window = None if scores.shape[0] * scores.shape[1] <= EXACT else WINDOW
     bilateral, spatial = gaussian_kernels(image[None], *thetas, window, rate)

@@ -71,5 +71,7 @@ def test_wrong_arguments_say_what_to_do():
         refine([scores, scores], [image])
     with pytest.raises(ValueError, match="and `images` as many. Received shapes"):
         refine(np.stack([scores] * 2), image)
+    with pytest.raises(ValueError, match="must lie in 0..1.*from -3 to 0"):
+        kv.evaluation.crf_refine(np.linspace(-3, 0, 8).reshape(2, 2, 2), np.zeros((2, 2, 3)))
     with pytest.raises(ValueError, match="`window` must be None or an odd number from 3"):
         refine(scores, image, window=2)

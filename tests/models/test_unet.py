@@ -99,6 +99,7 @@ def test_the_sizes_that_messages_name_do_fit():
     [
         ({"padding": "full"}, "`padding` must be one of .* Received: 'full'"),
         ({"backbone": "LeNet5", "padding": "valid"}, "'same' with a `backbone`"),
+        ({"backbone": "LeNet5", "input_shape": (32, 32, 1)}, "must pad.*'LeNet5'"),
         ({"depth": 0}, "`depth` and `filters` must be whole numbers .* depth=0"),
         ({"filters": (4, 8)}, r"`depth` and `filters` must be .* filters=\(4, 8\)"),
         ({"backbone": "MobileNetV2", "filters": (4, 8)}, r"must be 5 numbers .* \(4, 8\)"),

@@ -178,10 +178,23 @@ def _encoder(backbone, input_shape, filters, dropout, include_preprocessing):
             f"`filters` must be {steps} numbers in `UNet` with this backbone, one for each step "
             f"up, the deepest first. Received: {filters}"
         )
+    _check_padded(backbone, image, features)
     x = features[max(features)]
     if dropout:
         x = layers.Dropout(dropout, name="dropout")(x)
     return image, x, [features.get(2**step) for step in range(steps)], widths
+
+
+def _check_padded(backbone, image, features):
+    for stride, maps in features.items():
+        for side, size in zip(image.shape[1:3], maps.shape[1:3], strict=True):
+            if None not in (side, size) and size != side // stride:
+                name = backbone if isinstance(backbone, str) else backbone.name
+                raise ValueError(
+                    "`backbone` of `UNet` must pad, so that its maps fit those going up. Received: "
+                    f"{name!r}, whose maps of stride {stride} have {size} positions for {side} "
+                    "pixels. Take a ResNet, a VGG or a MobileNet."
+                )
 
 
 def _step_up(x, skip, filters, name, options):
