@@ -1,6 +1,7 @@
 """The command line: `kvision models | evaluate | predict | export | benchmark`."""
 
 import ast
+import functools
 import inspect
 import os
 import sys
@@ -279,6 +280,7 @@ def _kvision():
     return kvision
 
 
+@functools.cache
 def _is_segmenter(loaded):
     from kvision.runs.viewing import is_segmenter
 

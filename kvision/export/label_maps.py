@@ -16,6 +16,23 @@ def is_segmenter(model):
     return isinstance(shape, tuple) and len(shape) == 4
 
 
+def check_scores(model):
+    """Raises `ValueError` unless a model gives scores of two classes or more for every pixel."""
+    check_model(model)
+    if not is_segmenter(model) or model.output_shape[-1] < 2:
+        raise ValueError(
+            "`label_map=True` is for segmenters: the output must be (batch, height, width, "
+            f"classes) with at least two classes. Received: outputs {model.output_shape}"
+        )
+
+
+def makers_of(model):
+    """`{id of a tensor: the layer that makes it}`, of a model whose layers are called once."""
+    return {
+        id(output): layer for layer in model.layers for output in keras.tree.flatten(layer.output)
+    }
+
+
 def before_upsampling(model):
     """The model without the activation and the up-sampling at its end.
 
@@ -29,15 +46,10 @@ def before_upsampling(model):
     Raises:
         ValueError: where the output is no map of scores for at least two classes.
     """
-    check_model(model)
-    if not is_segmenter(model) or model.output_shape[-1] < 2:
-        raise ValueError(
-            "`label_map=True` is for segmenters: the output must be (batch, height, width, "
-            f"classes) with at least two classes. Received: outputs {model.output_shape}"
-        )
+    check_scores(model)
     copy = keras.models.clone_model(model)  # whose layers are called once
     copy.set_weights(model.get_weights())
-    makers = {id(output): layer for layer in copy.layers for output in _outputs(layer)}
+    makers = makers_of(copy)
     tensor = copy.outputs[0]
     while _is_passed(makers[id(tensor)]):
         tensor = keras.tree.flatten(makers[id(tensor)].input)[0]
@@ -71,10 +83,6 @@ def label_function(scores, size):
         return tf.cast(places, tf.int32)
 
     return serve
-
-
-def _outputs(layer):
-    return [] if isinstance(layer, layers.InputLayer) else keras.tree.flatten(layer.output)
 
 
 def _is_passed(layer):

@@ -14,7 +14,7 @@ import numpy as np
 
 from kvision.export.calibration import calibration_images
 from kvision.export.contents import describe
-from kvision.export.label_maps import before_upsampling, is_segmenter
+from kvision.export.label_maps import check_scores, is_segmenter
 from kvision.export.labels import FILE_NAME, check_label_count, label_text, read_labels
 from kvision.export.metadata import attach, build_metadata
 from kvision.export.savedmodel import check_model, check_not_random, export_graph
@@ -89,7 +89,7 @@ def tflite(
         check_label_count(labels, _classes(model))
     shape = _input_shape(model, input_shape)
     if label_map:
-        before_upsampling(model)  # raises unless it can
+        check_scores(model)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as workspace:
         workspace = Path(workspace)

@@ -115,8 +115,8 @@ class RegionLoss(MaskLoss):
     Weights of pixels weigh them in the overlap; weights of images weigh the losses.
     """
 
-    def __init__(self, class_weight=None, **options):
-        super().__init__(**options)
+    def __init__(self, class_weight, *options):
+        super().__init__(*options)
         self.class_weight = checked_weights(class_weight)
 
     def __call__(self, y_true, y_pred, sample_weight=None):

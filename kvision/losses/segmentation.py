@@ -175,14 +175,7 @@ class DiceLoss(RegionLoss):
         name="dice_loss",
         dtype=None,
     ):
-        super().__init__(
-            class_weight,
-            ignore_class=ignore_class,
-            from_logits=from_logits,
-            reduction=reduction,
-            name=name,
-            dtype=dtype,
-        )
+        super().__init__(class_weight, ignore_class, from_logits, reduction, name, dtype)
 
     def overlap(self, both, predicted, true):
         return ops.divide_no_nan(2.0 * both, predicted + true)
@@ -224,14 +217,7 @@ class SoftIoULoss(RegionLoss):
         name="soft_iou_loss",
         dtype=None,
     ):
-        super().__init__(
-            class_weight,
-            ignore_class=ignore_class,
-            from_logits=from_logits,
-            reduction=reduction,
-            name=name,
-            dtype=dtype,
-        )
+        super().__init__(class_weight, ignore_class, from_logits, reduction, name, dtype)
 
     def overlap(self, both, predicted, true):
         return ops.divide_no_nan(both, predicted + true - both)

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from kvision import export, models, registry
+from kvision.export.label_maps import makers_of
 from kvision.runs.catalogue import (
     MEASURED,
     OPEN_SIZE,
@@ -157,9 +158,7 @@ def score_layers(model):
     import keras
 
     copy = keras.models.clone_model(model)  # whose layers are called once
-    makers = {
-        id(output): layer for layer in copy.layers for output in keras.tree.flatten(layer.output)
-    }
+    makers = makers_of(copy)
     tensors, found = list(copy.outputs), {}
     while tensors:
         layer = makers[id(tensors.pop())]

@@ -3,6 +3,8 @@
 from keras import layers
 
 ACTIVATIONS = ("softmax", None)
+# Of VGG16, which SegNet and DeconvNet mirror: filters and number of convolutions of each stage.
+STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 
 
 def check_classes(builder, classes):

@@ -10,12 +10,9 @@ from keras import layers
 from kvision.layers import LocalResponseNormalization, MaxPooling2DWithSwitches, MaxUnpooling2D
 from kvision.models.documented import documented
 from kvision.models.parts import check_alpha, image_input, scaled, subtract_mean
-from kvision.models.segmentation.parts import check_classes, probabilities
+from kvision.models.segmentation.parts import STAGES, check_classes, probabilities
 from kvision.models.weights import load_weights
 from kvision.registry import register
-
-# VGG16's stages: filters and number of convolutions.
-STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 
 FACTS = {
     "task": "segmentation",
