@@ -35,6 +35,7 @@ UNFINISHED = ROOT / "build" / "measured.json"
 THREADS = 2
 PICTURES = {"classification": 8}
 FEW_PICTURES = 2  # of many labelled pixels each
+FEW_VALUES = 32
 LONGEST = 20.0  # seconds that timing one form of a network may take
 
 
@@ -51,7 +52,7 @@ def measure(name, runs=30, **options):
 
     Returns:
         A dict: `build_seconds`, `cpu_ms` (the median of the compiled Keras model), `levels` (pairs
-        of stride and layer), `tflite` and, where the network is for phones, `int8` (dicts with
+        of stride and layer), `tflite` and, of classifiers for phones, `int8` (dicts with
         `passed`, `reasons`, `max_difference`, `largest_output`, `top1_agreement`, `megabytes` and
         `ms`), `threads`, `runs`, `date`, `machine` and `versions`.
 
@@ -82,13 +83,19 @@ def measure(name, runs=30, **options):
         "parameters": sum(int(np.prod(weight.shape)) for weight in model.trainable_weights),
         "build_seconds": round(build_seconds, 2),
         "cpu_ms": _median_ms(lambda: model.predict_on_batch(images[:1]), runs),
-        "tflite": _file(model, None, images, runs),
     }
+    if has_file(entry):
+        record["tflite"] = _file(model, None, images, runs)
     if entry.levels:
         record["levels"] = [[stride, layer] for stride, layer in models.levels(model).items()]
     if has_int8(entry):
         record["int8"] = _file(model, "int8", images, runs)
     return {**record, "threads": THREADS, "runs": runs, **_circumstances()}
+
+
+def has_file(entry):
+    """Whether a TFLite file is measured: of all classifiers, and of what else is for phones."""
+    return entry.mobile or entry.task == "classification"
 
 
 def has_int8(entry):
@@ -113,7 +120,9 @@ def _awaken(model, images):
 
     norms = [la for la in model.layers if isinstance(la, keras.layers.BatchNormalization)]
     for norm in norms:
-        norm.momentum = 0.0
+        # The statistics of a few values are chance: there, most of the initial ones is kept.
+        values = len(images) * int(np.prod(norm.input.shape[1:-1]))
+        norm.momentum = 0.0 if values >= FEW_VALUES else 0.9
     if norms:
         model(images, training=True)
     for layer in (layer for layer in model.layers if hasattr(layer, "kernel")):

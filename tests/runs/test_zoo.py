@@ -9,33 +9,37 @@ import kvision as kv
 from kvision.runs import catalogue, zoo
 
 MEASURED = catalogue.measurements()
-NAMES = sorted(MEASURED)
+NAMES = kv.list_models()
 
 
 def test_the_page_is_what_the_registry_and_the_measurements_say():
     assert zoo.PAGE.read_text(encoding="utf-8") == catalogue.models_page(), "run `make models`"
 
 
-def test_all_classifiers_and_nothing_unknown_were_measured():
-    assert set(kv.list_models("classification")) <= MEASURED.keys() <= set(kv.list_models())
+def test_everything_and_nothing_unknown_was_measured():
+    assert sorted(MEASURED) == kv.list_models()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_file_was_proved(name):
     entry, record = kv.model_info(name), MEASURED[name]
-    assert record["tflite"]["passed"]
-    assert record["tflite"]["max_difference"] <= 1e-4
-    assert record["tflite"]["top1_agreement"] == 1.0
-    assert record["tflite"]["largest_output"] > 0.9, "an unsure model proves little"
-    assert tuple(layer for _, layer in record.get("levels", ())) == entry.levels
-    assert ("int8" in record) == zoo.has_int8(entry)
     assert record["cpu_ms"] > 0
-    assert record["tflite"]["ms"] > 0
+    assert tuple(layer for _, layer in record.get("levels", ())) == entry.levels
+    assert ("tflite" in record) == zoo.has_file(entry)
+    assert ("int8" in record) == zoo.has_int8(entry)
+    if "tflite" in record:
+        assert record["tflite"]["passed"]
+        assert record["tflite"]["max_difference"] <= (
+            1e-3 if entry.task == "segmentation" else 1e-4
+        )
+        assert record["tflite"]["top1_agreement"] > 0.9999
+        assert record["tflite"]["largest_output"] > 0.9, "an unsure model proves little"
+        assert record["tflite"]["ms"] > 0
     if "int8" in record:
         assert record["int8"]["passed"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if zoo.has_file(kv.model_info(name))])
 def test_files_are_as_large_as_their_weights(name):
     entry, record = kv.model_info(name), MEASURED[name]
     parameters = entry.parameters or record["parameters"]
