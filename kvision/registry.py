@@ -6,7 +6,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping
 
-TASKS = ("classification", "segmentation", "edges")
+TASKS = ("classification", "segmentation", "edges", "detection")
 
 _entries = {}
 
@@ -28,6 +28,8 @@ class Entry:
             it) in percent; `None` where it was not checked against the publication.
         mean_iou: published mean intersection over union of a segmenter in percent; `None` where it
             was not checked.
+        mean_ap: published mean average precision of a detector in percent; `None` where it was not
+            checked.
         protocol: how those figures were measured.
         levels: names of the layers that end each resolution, finest first
             (see `kv.models.feature_extractor`).
@@ -45,6 +47,7 @@ class Entry:
     multiply_adds: int | None = None
     errors: tuple | None = None
     mean_iou: float | None = None
+    mean_ap: float | None = None
     protocol: str = ""
     levels: tuple = ()
     mobile: bool = False

@@ -22,12 +22,13 @@ ALLOWED = {
         KERAS | {"tensorflow", "tensorflow_datasets", "PIL", "sklearn", "scipy"},
     ),
     "training": ({"training", "losses", "metrics"}, KERAS | {"tensorflow"}),
-    "evaluation": ({"evaluation", "ops", "metrics"}, KERAS | {"scipy"}),
+    "evaluation": ({"evaluation", "ops", "metrics"}, KERAS | {"scipy", "pycocotools"}),
+    "classical": ({"classical", "ops"}, KERAS | {"sklearn", "cv2"}),
     "export": (
         {"export", "layers", "ops", "registry"},
         KERAS | {"tensorflow", "ai_edge_litert", "flatbuffers"},
     ),
-    "visualize": ({"visualize", "ops"}, {"numpy", "matplotlib"}),
+    "visualize": ({"visualize", "ops"}, {"numpy", "matplotlib", "PIL"}),
 }
 ANYTHING = {"__init__", "cli", "runs"}  # nothing but apps and tests imports them
 

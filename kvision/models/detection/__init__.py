@@ -1,0 +1,3 @@
+"""Detection networks: which objects there are, and where."""
+
+__all__ = []

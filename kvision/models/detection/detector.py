@@ -1,0 +1,96 @@
+"""What all detectors have in common: the structure of their outputs, and losses seen one by one."""
+
+import keras
+from keras import ops
+
+DETECTIONS = ("boxes", "classes", "scores", "masks")
+
+
+class Detector(keras.Model):
+    """A functional network from pictures to objects, which knows what to compare them with.
+
+    It is compiled and fitted as any model, with the optimizer alone, because its losses belong to
+    it: `model.compile("adam")`, then `model.fit(batches)` with batches of `(images, truth)` as
+    `kv.data.batches(..., target="objects")` gives them.
+
+    Called, it returns `boxes` `(batch, most, 4)`, `classes` and `scores` `(batch, most)`, some also
+    `masks` `(batch, most, 28, 28)`, by falling score and padded with class -1; and `raw`, a dict of
+    what the losses need. `predict` leaves `raw` out. Training or not, the structure is the same;
+    what training does not need of it is not computed there.
+
+    Subclasses say which losses there are in `loss_names`, compute them in `losses_of`, and pass
+    their hyperparameters on to `get_config`.
+
+    Args:
+        network: a functional `keras.Model` with these outputs.
+        **kwargs: `name`, `trainable`, `dtype` of the model.
+    """
+
+    loss_names = ()
+
+    def __init__(self, network, **kwargs):
+        super().__init__(network.input, network.output, **{"name": network.name, **kwargs})
+        self.network = network
+        self._parts = {name: keras.metrics.Mean(name=name) for name in self.loss_names}
+        # Averages over the batch, and over the replicas of a strategy, as every loss of Keras does.
+        self._average = _Average(name="average")
+
+    def losses_of(self, truth, outputs):
+        """The losses of each picture.
+
+        Args:
+            truth: a dict of `boxes` (batch, n, 4), `classes` (batch, n), -1 where padded, `crowd`
+                and `difficult` (batch, n), and `masks` (batch, n, height, width) where it has them.
+            outputs: what the model returned.
+
+        Returns:
+            A dict from each of `loss_names` to a tensor (batch,).
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define `losses_of`.")
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """The sum of the losses, averaged over the pictures, and of the regularizers'.
+
+        Raises:
+            ValueError: where `y` is no truth.
+        """
+        if not isinstance(y, dict) or not {"boxes", "classes"} <= set(y):
+            raise ValueError(
+                f"`{self.name}` must be fitted with batches of (images, truth), where truth is a "
+                "dict with 'boxes' and 'classes', as from "
+                f"kv.data.batches(..., target='objects'). Received: {y!r}"
+            )
+        parts = self.losses_of(y, y_pred)
+        for name, values in parts.items():
+            self._parts[name].update_state(values, sample_weight)
+        total = self._average(values, sum(parts.values()), sample_weight)
+        for penalty in self.losses:
+            total += self._average(ops.ones(1), ops.reshape(penalty, (1,)))
+        return total
+
+    def predict_step(self, data):
+        """The objects of a batch, without `raw`."""
+        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        outputs = self(images, training=False)
+        return {key: outputs[key] for key in DETECTIONS if key in outputs}
+
+    def get_config(self):
+        config = super(keras.Model, self).get_config()
+        return {
+            "name": config["name"],
+            "trainable": config["trainable"],
+            "dtype": config["dtype"],
+            "network": keras.saving.serialize_keras_object(self.network),
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        network = keras.saving.deserialize_keras_object(config["network"], custom_objects)
+        return cls(**{**config, "network": network})
+
+
+class _Average(keras.losses.Loss):
+    """The mean of losses that were computed elsewhere."""
+
+    def call(self, y_true, y_pred):
+        return y_pred
