@@ -77,7 +77,7 @@ truths = truths[..., 0]
 model = kv.export.load(args.run)
 found = {
     "U-Net": model.predict(images, batch_size=1).argmax(-1),
-    "Otsu": np.stack([otsu(image.astype(int)) for image in images]),
+    "Otsu": np.stack([otsu(image[..., 0].astype(int)) for image in images]),
 }
 scores = {}
 for name, masks in found.items():
