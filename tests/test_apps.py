@@ -245,6 +245,7 @@ def test_cell_experiment(tmp_path):
     assert 0 <= scores["U-Net"]["foreground_rand"] <= 1
 
 
+@pytest.mark.slow
 def test_depth_experiment(tmp_path):
     code, output = run("depth_experiment.py", "--smoke", "--run", "run", folder=tmp_path)
     assert code == 0, output

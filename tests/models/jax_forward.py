@@ -16,7 +16,7 @@ import kvision.models  # registers the layers for reading files
 
 for folder in sorted(Path(sys.argv[1]).iterdir()):
     arrays = np.load(folder / "arrays.npz")
-    images, expected = arrays["images"], arrays["outputs"]
+    images = arrays["images"]
     if (folder / "model.keras").exists():
         model = keras.models.load_model(folder / "model.keras", compile=False)
         outputs = model(images)
@@ -29,5 +29,8 @@ for folder in sorted(Path(sys.argv[1]).iterdir()):
             for variables in (model.trainable_variables, model.non_trainable_variables)
         ]
         outputs, _ = jax.jit(model.stateless_call)(*state, images)
-    difference = np.abs(np.asarray(outputs) - expected).max()
-    print(folder.name, keras.backend.backend(), difference)
+    outputs = keras.tree.flatten(outputs["raw"] if isinstance(outputs, dict) else outputs)
+    differences = [
+        np.abs(np.asarray(output) - arrays[f"output_{i}"]).max() for i, output in enumerate(outputs)
+    ]
+    print(folder.name, keras.backend.backend(), max(differences))

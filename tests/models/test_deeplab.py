@@ -220,6 +220,7 @@ def test_phone_files_say_the_same(tmp_path, alive):
     assert operators["DEQUANTIZE"] <= 1, operators
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"backbone": "VGG16"}])
 def test_other_deeplabs_convert(options, tmp_path):
     name = "DeepLabV2" if options else "DeepLabLargeFOV"

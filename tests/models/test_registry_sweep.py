@@ -10,16 +10,22 @@ import pytest
 import kvision as kv
 
 NAMES = kv.list_models()
-CLASSIFIERS = kv.list_models("classification")
+DETECTORS = kv.list_models("detection")  # tests/models/test_detection_sweep.py looks at these
 # Their tiny members are built of the same blocks as another's of the family.
-ALIKE = ("PlainNet34", "ResNet101", "ResNet152", "VGG13", "VGG16C", "VGG19")
-LONG = ("InceptionV2", "InceptionV3")  # to trace
+ALIKE = ("PlainNet18", "PlainNet34", "PlainNetCIFAR", "ResNet34", "ResNet101", "ResNet152")
+ALIKE += ("VGG11LRN", "VGG13", "VGG16C", "VGG19")
+LONG = ("InceptionV2", "InceptionV3", "InceptionV4")  # to trace
 # Their publications count the last transposed convolution, which is not trained.
 WITH_FIXED = ("FCN32s", "FCN16s", "FCN8s", "CRFRNN")
-LEARNERS = [
-    pytest.param(name, marks=pytest.mark.slow) if name in ALIKE + LONG else name
-    for name in CLASSIFIERS
-]
+
+
+def marked(names, slow):
+    return [pytest.param(n, marks=pytest.mark.slow) if n in slow else n for n in names]
+
+
+CLASSIFIERS = marked(kv.list_models("classification"), ALIKE)
+LEARNERS = marked(kv.list_models("classification"), ALIKE + LONG)
+SINGLE = marked([name for name in NAMES if name not in DETECTORS], ALIKE)  # with one output
 
 
 def tiny(name, **kwargs):
@@ -95,7 +101,7 @@ def test_a_model_is_known_by_its_levels_or_its_name(name):
     assert {kv.registry.entry_of(model).name for model in models} == {name}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SINGLE)
 def test_shapes_and_batch_independence(name, alive):
     model = alive(tiny(name))
     batch = pictures(model, 3)

@@ -9,7 +9,7 @@ import kvision as kv
 NAMES = kv.list_models("segmentation")
 # Built of the same blocks as another; or converted below or beside their other tests.
 ALIKE = ("CRFRNN", "DeconvNet", "DeepLabV2", "FCN16s", "FCN32s", "SegNetBasic")
-ALIKE += ("DeepLabLargeFOV", "DeepLabV3Plus", "SegNet")
+ALIKE += ("DeepLabLargeFOV", "DeepLabV3Plus", "SegNet", "UNet")
 FLOATS = [pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name for name in NAMES]
 PHONES = {
     "UNet": {"backbone": "MobileNetV2", "filters": (64, 48, 32, 16, 16)},

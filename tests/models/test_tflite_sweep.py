@@ -10,7 +10,8 @@ NAMES = kv.list_models("classification")
 MOBILE = [name for name in NAMES if kv.model_info(name).mobile]
 # Built of the same blocks as another of the family; or, like the two Inceptions, long to convert.
 SLOW = ("PlainNet34", "ResNet101", "ResNet152", "VGG13", "VGG16C", "VGG19")
-SLOW += ("InceptionV2", "InceptionV3", "InceptionV4", "PlainNet18", "ResNet34")
+SLOW += ("InceptionV2", "InceptionV3", "InceptionV4", "PlainNet18", "PlainNetCIFAR", "ResNet18")
+SLOW += ("ResNet34", "ResNetCIFAR", "VGG11", "VGG11LRN")
 OTHERS = [
     pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
     for name in NAMES

@@ -139,6 +139,7 @@ def test_only_the_first_host_writes(undisturbed):
     assert len((folder / "run-None" / "history.csv").read_text().splitlines()) == 4
 
 
+@pytest.mark.slow
 def test_a_killed_worker_does_not_change_the_result(undisturbed, killed, tmp_path):
     folder, (expected, _) = undisturbed
     shutil.copytree(killed, tmp_path / "run-local")
@@ -152,6 +153,7 @@ def test_a_killed_worker_does_not_change_the_result(undisturbed, killed, tmp_pat
     assert history == (folder / "run-local" / "history.csv").read_text()
 
 
+@pytest.mark.slow
 def test_hosts_that_find_different_backups_say_so(killed, tmp_path):
     """As in a folder that is not shared: the first host's backup is unknown to the second."""
     shutil.copytree(killed, tmp_path / "first-local")
