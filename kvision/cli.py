@@ -30,8 +30,8 @@ Model = Annotated[
 Data = Annotated[
     str,
     typer.Argument(
-        help="A folder of class folders, or of images beside masks, an .npz file, a COCO .json, a "
-        "TFDS name, 'digits' or 'scenes'."
+        help="A folder of class folders, or of images beside masks, a VOC folder, an .npz file, a "
+        "COCO .json, a .csv of boxes, a TFDS name, 'digits' or 'scenes'."
     ),
 ]
 Split = Annotated[
@@ -116,37 +116,59 @@ def evaluate(
     data_option: DataOption = None,
     resize: Resize = "stretch",
 ):
-    """Score a model on labelled pictures or masks, class by class."""
+    """Score a model on labelled pictures, masks or boxes, class by class."""
     kv = _kvision()
     loaded = kv.export.load(model)
     batches, names, split = _batches(kv, loaded, data, split, resize, data_option)
-    if _is_segmenter(loaded):
-        # A network that does not pad answers for the middle of the picture.
-        result = kv.evaluation.evaluate_segmenter(loaded, batches, names, crop_truth=True)
-        print(f"{data} [{split}]: {result['images']:,} images, {result['pixels']:,} pixels")
-        for key in ("mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou"):
-            print(f"{key.replace('_', ' '):<23} {result[key]:.2%}")
-        print(f"{'boundary F1':<23} {_percent(result['boundary_f1'])}")
-        columns = {"pixels": "pixels", "iou": "IoU", "accuracy": "recall", "precision": "precision"}
-    else:
-        result = kv.evaluation.evaluate_classifier(loaded, batches, names)
-        low, high = result["accuracy_interval"]
-        print(f"{data} [{split}]: {result['samples']:,} images")
-        print(f"top-1 accuracy {result['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})")
-        print(f"top-{result['top_k']} accuracy {result['top_k_accuracy']:.2%}")
-        print(f"log loss       {result['log_loss']:.4f}")
-        columns = {"samples": "images", "precision": "precision", "recall": "recall", "f1": "F1"}
-    _print_classes(result["per_class"], columns)
+    score = {"segmentation": _score_masks, "detection": _score_boxes}.get(_task(loaded))
+    rows, columns = (score or _score_classes)(kv, loaded, batches, names, f"{data} [{split}]")
+    _print_classes(rows, columns)
+
+
+def _score_classes(kv, loaded, batches, names, title):
+    result = kv.evaluation.evaluate_classifier(loaded, batches, names)
+    low, high = result["accuracy_interval"]
+    print(f"{title}: {result['samples']:,} images")
+    print(f"top-1 accuracy {result['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})")
+    print(f"top-{result['top_k']} accuracy {result['top_k_accuracy']:.2%}")
+    print(f"log loss       {result['log_loss']:.4f}")
+    columns = {"samples": "images", "precision": "precision", "recall": "recall", "f1": "F1"}
+    return result["per_class"], columns
+
+
+def _score_masks(kv, loaded, batches, names, title):
+    # A network that does not pad answers for the middle of the picture.
+    result = kv.evaluation.evaluate_segmenter(loaded, batches, names, crop_truth=True)
+    print(f"{title}: {result['images']:,} images, {result['pixels']:,} pixels")
+    for key in ("mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou"):
+        print(f"{key.replace('_', ' '):<23} {result[key]:.2%}")
+    print(f"{'boundary F1':<23} {_percent(result['boundary_f1'])}")
+    columns = {"pixels": "pixels", "iou": "IoU", "accuracy": "recall", "precision": "precision"}
+    return result["per_class"], columns
+
+
+def _score_boxes(kv, loaded, batches, names, title):
+    result = kv.evaluation.evaluate_detector(loaded, batches, names)
+    print(f"{title}: {result['images']:,} images, {result['objects']:,} objects")
+    for kind, what in (("coco", ""), ("coco_masks", "mask ")):
+        for key, value in result.get(kind, {}).items():
+            print(f"{what + key.replace('_', ' '):<15} {_percent(value)}")
+    print(f"{'VOC AP, area':<15} {_percent(result['voc']['AP_area'])}")
+    print(f"{'VOC AP, 11':<15} {_percent(result['voc']['AP_11_point'])}")
+    columns = {"objects": "objects", "AP": "AP", "AP50": "AP50"}
+    if "coco_masks" in result:
+        columns["mask_AP"] = "mask AP"
+    return result["per_class"], {**columns, "precision": "precision", "recall": "recall"}
 
 
 @app.command()
 def predict(
     model: Model,
     photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.")],
-    top: Annotated[int, typer.Option(min=1, help="How many classes to print.")] = 3,
+    top: Annotated[int, typer.Option(min=1, help="How many classes or objects to print.")] = 3,
     save: Annotated[
         Path | None,
-        typer.Option(help="Write a picture of the photos with their classes or masks here."),
+        typer.Option(help="Write a picture of the photos with their classes, masks or boxes here."),
     ] = None,
     heatmap: Annotated[
         Path | None,
@@ -155,9 +177,12 @@ def predict(
     tiles: Annotated[
         bool, typer.Option("--tiles", help="Segment photos in their own size, tile by tile.")
     ] = False,
+    score: Annotated[
+        float, typer.Option(min=0, max=1, help="Of a detector: what scores less is not shown.")
+    ] = 0.5,
     resize: Resize = "stretch",
 ):
-    """Say what photos show: classes with scores, or with their shares of the pixels."""
+    """Say what photos show: classes with scores or shares of the pixels, or objects."""
     for target in (save, heatmap):
         if target and not target.parent.is_dir():
             raise FileNotFoundError(
@@ -168,7 +193,7 @@ def predict(
 
     loaded = kv.export.load(model)
     _input_shape(loaded)
-    view = viewing.viewer(loaded, resize, top, tiles)
+    view = viewing.viewer(loaded, resize, top, tiles, score)
     maps = viewing.HeatMapViewer(loaded, resize) if heatmap else None
     seen = unread = 0
     for photo in _files(photos):
@@ -188,10 +213,10 @@ def predict(
         print("There was no photo to look at.", file=sys.stderr)
         raise SystemExit(1)
     if save:
-        view.figure().savefig(save)
+        view.save(save)
         print(f"Wrote {save}")
     if maps:
-        maps.figure().savefig(heatmap)
+        maps.save(heatmap)
         rows, columns = maps.maps[0].shape
         print(f"Wrote {heatmap}: evidence at {rows}x{columns} positions of each photo")
         if min(rows, columns) < 4:
@@ -281,11 +306,11 @@ def _kvision():
 
 
 @functools.cache
-def _is_segmenter(loaded):
-    from kvision.runs.viewing import is_segmenter
+def _task(loaded):
+    from kvision.runs.viewing import task_of
 
     _input_shape(loaded)
-    return is_segmenter(loaded)
+    return task_of(loaded)
 
 
 def _print_classes(rows, columns):
@@ -341,13 +366,14 @@ def _batches(kv, loaded, data, split, resize, data_option=None):
                 file=sys.stderr,
             )
     dataset = splits[split] if split in splits else kv.data.load(data, split, **options)
-    target = "segmentation_mask" if _is_segmenter(loaded) else "label"
+    target, what = _TARGETS[_task(loaded)]
     if target not in dataset.element_spec:
         raise ValueError(
-            f"{data} must have {'masks' if target == 'segmentation_mask' else 'labels'} to score "
-            f"{loaded.path} on. It has: {', '.join(dataset.element_spec)}."
+            f"{data} must have {what} to score {loaded.path} on. It has: "
+            f"{', '.join(dataset.element_spec)}."
         )
-    names = list(info.features[target].names)
+    feature = info.features[target]
+    names = list((feature["label"] if target == "objects" else feature).names)
     if loaded.labels and names != loaded.labels:
         dataset = kv.data.relabel(dataset, names, loaded.labels, target)
         names = loaded.labels
@@ -355,6 +381,13 @@ def _batches(kv, loaded, data, split, resize, data_option=None):
         dataset, _input_shape(loaded), 32, training=False, resize=resize, target=target
     )
     return batches, names, split
+
+
+_TARGETS = {
+    "classification": ("label", "labels"),
+    "segmentation": ("segmentation_mask", "masks"),
+    "detection": ("objects", "boxes"),
+}
 
 
 def _named_value(text):

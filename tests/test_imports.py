@@ -18,12 +18,12 @@ ALLOWED = {
     "metrics": ({"metrics", "ops"}, KERAS),
     "models": ({"models", "layers", "losses", "ops", "registry"}, KERAS),
     "data": (
-        {"data", "ops"},
+        {"data", "layers", "ops"},
         KERAS | {"tensorflow", "tensorflow_datasets", "PIL", "sklearn", "scipy"},
     ),
     "training": ({"training", "losses", "metrics"}, KERAS | {"tensorflow"}),
     "evaluation": ({"evaluation", "ops", "metrics"}, KERAS | {"scipy", "pycocotools"}),
-    "classical": ({"classical", "ops"}, KERAS | {"sklearn", "cv2"}),
+    "classical": ({"classical", "layers", "ops"}, KERAS | {"sklearn", "cv2"}),
     "export": (
         {"export", "layers", "ops", "registry"},
         KERAS | {"tensorflow", "ai_edge_litert", "flatbuffers"},

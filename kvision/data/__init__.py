@@ -2,6 +2,7 @@
 
 from kvision.data import scenes
 from kvision.data.augmentation import default_augmentation
+from kvision.data.boxes.augmentation import detection_augmentation
 from kvision.data.loading import load
 from kvision.data.mask_weights import median_frequency_weights, with_border_weights
 from kvision.data.pipeline import batches
@@ -12,6 +13,7 @@ __all__ = [
     "balanced_class_weight",
     "batches",
     "default_augmentation",
+    "detection_augmentation",
     "load",
     "median_frequency_weights",
     "read_image",

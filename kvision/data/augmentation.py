@@ -3,7 +3,8 @@
 import keras
 import tensorflow as tf
 
-from kvision.data import tones, warping
+from kvision.data import tones, warping, windows
+from kvision.data.seeds import Seeds, keys
 
 # Layers that move pixels, and whose boxes and masks follow within 3 px (the tests paint
 # rectangles and look). Of layers that only colour pixels nothing else has to follow.
@@ -69,22 +70,6 @@ def default_augmentation():
     ]
 
 
-class Seeds(keras.random.SeedGenerator):
-    """Seeds that depend on a key alone, so that examples can be augmented in any order.
-
-    Keras's layers take a `SeedGenerator` as `seed`. This one holds no variable: its n-th seed is
-    the key plus n, and the key says which epoch, layer and example it is for.
-    """
-
-    def __init__(self, key):  # no super().__init__(): it would create the variable
-        self._key = key
-        self._drawn = 0
-
-    def next(self, ordered=True):
-        self._drawn += 1
-        return self._key + tf.constant([self._drawn, 0], tf.int32)
-
-
 def plan_augmentation(augment, size, with_boxes):
     """Makes of augmentation layers the steps that do their work.
 
@@ -136,8 +121,7 @@ class _LayerStep:
 
     def draw(self, seed, count):
         """Keys for `Seeds`: int32 tensor (count, 2)."""
-        first = tf.fill((count,), seed[0])
-        return tf.stack([first, seed[1] * count + tf.range(count)], axis=-1)
+        return keys(seed, count)
 
     def __call__(self, example, key):
         image = tf.cast(example["image"], tf.float32)[None]
@@ -288,10 +272,10 @@ def _joins(run, layer):
         return all(type(other) in warping.LAYERS for other in run) and warping.can_join(run, layer)
     if type(layer) in tones.LAYERS:
         return all(type(other) in tones.LAYERS for other in run) and tones.can_join(layer)
-    return False
+    return windows.can_join(run, layer)
 
 
 def _fuse(run, size):
     if type(run[0]) in warping.LAYERS:
         return warping.Warp(run, size[:2])
-    return tones.Tone(run)
+    return tones.Tone(run) if type(run[0]) in tones.LAYERS else windows.Windows(run, size)

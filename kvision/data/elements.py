@@ -2,22 +2,25 @@
 
 import tensorflow as tf
 
+from kvision.data.boxes.objects import as_objects, as_truth
+
 TARGETS = ("label", "objects", "segmentation_mask")
 _MAPS = {"segmentation_mask": tf.uint8, "pixel_weight": tf.float32}
 
 
-def check_elements(spec, target=None):
+def check_elements(spec, target=None, masks=False):
     """What of the examples is wanted.
 
     Args:
         spec: the `element_spec` of a dataset of single examples.
         target: None for everything that is known here, or one of `TARGETS` for that alone.
+        masks: whether the masks of the objects are wanted, which takes `target="objects"`.
 
     Returns:
         The specification of the wanted features, as a dict.
 
     Raises:
-        ValueError: if these are no single examples, or lack the target.
+        ValueError: if these are no single examples, or lack the target or the masks.
     """
     if target is not None and target not in TARGETS:
         raise ValueError(f"`target` must be None or one of {TARGETS}. Received: {target!r}")
@@ -43,31 +46,44 @@ def check_elements(spec, target=None):
         wanted.append("pixel_weight")
     for name in set(wanted) & set(_MAPS):
         _check_map(name, features[name])
+    if "objects" in wanted:
+        _check_objects(features, target, masks)
+    elif masks:
+        raise ValueError(f"`masks=True` must go with `target='objects'`. Received: {target!r}")
+    if masks and "mask" not in features["objects"]:
+        wanted.append("instance_mask")
     return {"image": image, **{name: features[name] for name in wanted}}
 
 
-def as_example(element, names):
-    """One example of any source as a dict of the features `names`, in the dtypes used here."""
+def as_example(element, names, target=None, masks=False):
+    """One example of any source as a dict of the features `names`, in the dtypes used here.
+
+    With objects as the target they come with all that is known of them, and the image with its
+    `size`.
+    """
     features = element[0] if len(element) == 1 else _features(element)
     result = {name: features[name] for name in names}
     if "label" in result:
         result["label"] = tf.cast(result["label"], tf.int64)
     if "objects" in result:
-        result["objects"] = {
-            "bbox": tf.cast(features["objects"]["bbox"], tf.float32),
-            "label": tf.cast(features["objects"]["label"], tf.int64),
-        }
+        result["objects"] = as_objects(result, target == "objects", masks)
+        result.pop("instance_mask", None)
+    if target == "objects":
+        result["size"] = tf.shape(result["image"])[:2]
     return result
 
 
 def as_fit_takes_it(batch, target=None):
     """A batch as images, (images, target), (images, masks, weights), or a dict of several."""
+    truth = as_truth(batch) if target == "objects" else None
     batch = {**batch, "image": tf.cast(batch["image"], tf.float32)}
     present = [name for name in TARGETS if name in batch]
     if not present:
         return batch["image"]
     if target is None and (len(present) > 1 or "objects" in present):
         return batch
+    if truth:
+        return batch["image"], truth
     name = present[0]
     if "pixel_weight" in batch:
         return batch["image"], batch[name], batch["pixel_weight"]
@@ -81,6 +97,24 @@ def _features(element):
     image, other = element
     rank = getattr(getattr(other, "shape", None), "rank", None)
     return {"image": image, "segmentation_mask" if rank == 3 else "label": other}
+
+
+def _check_objects(features, target, masks):
+    objects = features["objects"]
+    if not isinstance(objects, dict) or not {"bbox", "label"} <= set(objects):
+        raise ValueError(
+            "The 'objects' of an example must be a dict with 'bbox' (n, 4) and 'label' (n,), as "
+            f"from kv.data.load. Received: {objects}"
+        )
+    if masks and target != "objects":
+        raise ValueError(f"`masks=True` must go with `target='objects'`. Received: {target!r}")
+    drawn = "mask" in objects or ("instance_mask" in features and "id" in objects)
+    if masks and not drawn:
+        raise ValueError(
+            "The examples must have masks of their objects where `masks=True`: a 'mask' in their "
+            f"'objects', or an 'instance_mask' and an 'id'. Received 'objects' with: "
+            f"{sorted(objects)}. Load COCO files with annotations='instances'."
+        )
 
 
 def _check_map(name, spec):

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from kvision.data.resizing import visible_boxes
+from kvision.data.boxes.objects import moved, moving
 
 _CHUNK = 256
 # What moves with the pixels, and its name in the augmentation steps.
@@ -69,8 +69,11 @@ def augment(dataset, prepare, steps):
     Returns:
         A `tf.data.Dataset` of examples.
     """
-    stages = []
-    for number, step in enumerate(steps):
+    stages, first = [], 0
+    if steps and hasattr(steps[0], "mix"):
+        dataset = steps[0].mix(dataset.map(_stage([], prepare, False), tf.data.AUTOTUNE))
+        prepare, first = None, 1
+    for number, step in enumerate(steps[first:], start=first):
         if not stages or step.in_order or stages[-1][-1][1].in_order:
             stages.append([])
         stages[-1].append((number, step))
@@ -112,15 +115,15 @@ def _stage(stage, prepare, last):
 def _apply(stage, example, draws):
     changing = {"image": example["image"]}
     if "objects" in example:
-        changing["boxes"] = example["objects"]["bbox"]
+        changing |= moving(example["objects"], example["image"].shape[1])
     for key, name in _PIXELWISE.items():
         if key in example:
             changing[name] = example[key]
     for number, step in stage:
         changing = step(changing, draws[number])
     example = {**example, "image": changing["image"]}
-    if "boxes" in changing:
-        example["objects"] = visible_boxes(changing["boxes"], example["objects"]["label"])
+    if "objects" in example:
+        example["objects"] = moved(example["objects"], changing)
     for key, name in _PIXELWISE.items():
         if key in example:
             example[key] = changing[name]

@@ -49,7 +49,8 @@ class MaskFeature:
 class SplitInfo:
     """How many examples one split holds, in all and (where known) for each class.
 
-    The counts of masks say in how many of them each class occurs.
+    The counts of masks say in how many of them each class occurs, those of boxes how many objects
+    there are.
     """
 
     num_examples: int
@@ -59,6 +60,14 @@ class SplitInfo:
 @dataclasses.dataclass(frozen=True)
 class SkippedFile:
     """A file that is not served: its path inside the folder, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class RepairedBox:
+    """A box that was put right or dropped: its file and name in it, and why."""
 
     name: str
     reason: str
@@ -98,24 +107,30 @@ class DatasetInfo:
         splits: mapping of split name to `SplitInfo`.
         features: mapping of feature name to its description. `features["label"].names`,
             `features["label"].num_classes` and `features["image"].shape` as in TFDS;
-            `features["segmentation_mask"]` is a `MaskFeature`.
+            `features["segmentation_mask"]` is a `MaskFeature`; `features["objects"]["label"].names`
+            are the classes of objects.
         skipped: the files of a folder that are not served, with the reasons.
+        repaired: the boxes that were put right or dropped, with the reasons.
     """
 
     name: str
     splits: Mapping
     features: Mapping
     skipped: tuple = ()
+    repaired: tuple = ()
 
     @property
     def class_names(self):
         """The class names in the order of their indices, or None for a source without labels.
 
-        Those of the masks where there is no other label.
+        Those of the masks where there is no other label, and those of the objects where there is
+        neither.
         """
         # TFDS's own feature dict has no `get`.
         features = dict(self.features.items())
         feature = features.get("label", features.get("segmentation_mask"))
+        if feature is None and "objects" in features:
+            feature = features["objects"]["label"]
         names = getattr(feature, "names", None)
         return None if names is None else list(names)
 

@@ -61,7 +61,16 @@ def looks_like_image(name):
     return os.path.splitext(name)[1].lower() in EXTENSIONS
 
 
-def report(path, refused, errors, served, notes=()):
+def stems_in(path):
+    """The lines of a list of images, none if there is no list; they are looked up, never opened."""
+    if not os.path.isfile(path):
+        return []
+    with open(path, encoding="utf-8", errors="replace") as file:
+        lines = [line.strip() for line in file]
+    return list(dict.fromkeys(line for line in lines if line))
+
+
+def report(path, refused, errors, served, notes=(), repaired=()):
     """Warns once of everything that is not served, in the name of the caller of `load`.
 
     Args:
@@ -70,23 +79,31 @@ def report(path, refused, errors, served, notes=()):
         errors: `"skip"` or `"raise"`.
         served: how many examples are left.
         notes: lines to be said too.
+        repaired: list of `RepairedBox`es.
 
     Raises:
-        ValueError: if nothing is left, or with `errors="raise"` if anything was refused.
+        ValueError: if nothing is left, or with `errors="raise"` if anything was refused or
+            repaired.
     """
-    lines = []
-    if refused:
-        lines.append(f"{len(refused)} file(s) in {path} cannot be served:")
-        lines += [f"  {ascii_safe(file.name)}: {file.reason}" for file in refused[:SHOWN]]
-        if len(refused) > SHOWN:
-            lines.append(f"  and {len(refused) - SHOWN} more (info.skipped names them all)")
-    if errors == "raise" and refused:
+    lines = _shown(f"{len(refused)} file(s) in {path} cannot be served:", refused, "skipped")
+    dropped = sum(box.reason.startswith("dropped") for box in repaired)
+    title = f"{len(repaired)} box(es) in {path} are wrong ({dropped} of them dropped):"
+    lines += _shown(title, repaired, "repaired")
+    if errors == "raise" and (refused or repaired):
         raise ValueError("\n".join([*lines, 'Mend or remove them, or pass errors="skip".']))
     lines += notes
     if not served:
         raise ValueError("\n".join([f"{path} holds no image that can be decoded.", *lines]))
     if lines:
         warnings.warn("\n".join(lines), stacklevel=5)
+
+
+def _shown(title, things, where):
+    """Lines that name the first of some things with their reasons."""
+    lines = [f"  {ascii_safe(thing.name)}: {thing.reason}" for thing in things[:SHOWN]]
+    if len(things) > SHOWN:
+        lines.append(f"  and {len(things) - SHOWN} more (info.{where} names them all)")
+    return [title, *lines] if things else []
 
 
 def ascii_safe(name):

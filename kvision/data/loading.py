@@ -7,30 +7,38 @@ import os
 import pathlib
 
 from kvision.data.arrays import digits, npz
+from kvision.data.boxes.csv_boxes import csv_boxes
+from kvision.data.boxes.voc import is_voc_folder, voc_boxes
+from kvision.data.coco import KINDS, coco
+from kvision.data.coco_files import is_coco_folder
 from kvision.data.folders import image_folder
-from kvision.data.masks.coco import coco_masks
 from kvision.data.masks.mask_folder import is_mask_folder, mask_folder
 from kvision.data.splits import parse_split
 from kvision.data.tfds_source import is_tfds_name, load_tfds, tfds_names
 
 _EMBEDDED = ("digits", "scenes")
 _MASK_OPTIONS = ("class_names", "colors", "void")
-_COCO_OPTIONS = ("image_folder",)
+_FILE_OPTIONS = ("image_folder",)
 
 
-def load(source, split=None, with_info=False, *, errors="skip", seed=0, **options):
+def load(
+    source, split=None, with_info=False, *, errors="skip", seed=0, annotations=None, **options
+):
     """Opens a source of images as `tf.data.Dataset`s of single examples.
 
     Use it as `tfds.load`. Each example is a dict in TFDS's own feature names: `image` (uint8,
     (height, width, channels)), `label` (int64) or `segmentation_mask` (uint8, (height, width, 1),
-    a class index for each pixel and 255 where there is none), and for some sources `objects`.
+    a class index for each pixel and 255 where there is none), or `objects`: `bbox` (float32, (n,
+    4), relative ymin, xmin, ymax, xmax), `label` (int64, (n,)) and possibly `is_crowd`,
+    `is_difficult` (bool), `area` (in pixels) and `mask` (uint8, (n, height, width)).
     `kv.data.batches` makes of it what `fit` takes.
 
     The examples of a folder or an `.npz` come in a random but fixed order in which every prefix
     holds the classes in their proportions, so that `"train[:80%]"` and `"train[80%:]"` are a fair
     pair. A folder is checked first: every file is decoded once (and that remembered in the user's
     cache folder), what cannot be decoded is left out and named in one warning, and so are images
-    without a mask, masks of another size, and masks with labels that mean nothing.
+    without a mask, masks of another size, and masks with labels that mean nothing. Boxes that are
+    wrong are put right where it is clear what was meant, else dropped, and named likewise.
 
     Args:
         source: one of
@@ -40,7 +48,10 @@ def load(source, split=None, with_info=False, *, errors="skip", seed=0, **option
             - a folder of class folders, or of train, val and test folders of class folders;
             - a folder of images beside a folder of masks (`images` and `masks`, `train` and
               `trainannot`, ...), or in the layout of VOC or Cityscapes; see docs/data.md;
-            - a `.json` file of COCO instances beside its images;
+            - a folder of pictures beside VOC's XML files (`JPEGImages`, `Annotations`);
+            - a `.json` file of COCO instances beside its images, or a folder with
+              `annotations/instances_train2017.json` and the like;
+            - a `.csv` file with a row for each box, beside its images;
             - an `.npz` file with `x_train, y_train, x_test, y_test`, or `x, y`, or
               `images, labels`;
             - the name of a TFDS data set, `"tfds:cifar10"` or plainly `"cifar10"`.
@@ -50,19 +61,23 @@ def load(source, split=None, with_info=False, *, errors="skip", seed=0, **option
             `"train[-100:]"`, `"train+test"` for one dataset; a list of strings for a list.
             `"val"` and `"valid"` mean `"validation"`.
         with_info: whether to return the pair (datasets, info).
-        errors: for folders: `"skip"` leaves damaged files out, `"raise"` stops at them.
+        errors: for folders: `"skip"` leaves damaged files out and repairs boxes, `"raise"` stops at
+            them.
         seed: the order of the examples of folders and files depends on it, and the scenes do.
+        annotations: what to serve of a source that has several: `"masks"` of classes (the default
+            of VOC and COCO), `"boxes"`, or, for COCO, `"instances"`, which are boxes with the mask
+            of each object. Sources without a choice serve what they have.
         **options: of the source. Folders of masks take `class_names` (a list in the order of the
             values in the masks, or a dict of value to name), `colors` (a dict of class name to
             (red, green, blue) for coloured masks, or a list) and `void` (values or colours that
-            mean void besides 255); COCO files `image_folder`; `"scenes"` what docs/scenes.md
-            says; TFDS sources what `tfds.load` takes, for example `data_dir`.
+            mean void besides 255); COCO and CSV files `image_folder`; `"scenes"` what
+            docs/scenes.md says; TFDS sources what `tfds.load` takes, for example `data_dir`.
 
     Returns:
         What `split` asks for. With `with_info=True`, also the info: `info.class_names`,
         `info.splits["train"].num_examples`, `info.features["label"].num_classes`,
-        `info.features["segmentation_mask"].names`, `info.features["image"].shape` and, for
-        folders, `info.skipped`.
+        `info.features["segmentation_mask"].names`, `info.features["objects"]["label"].names`,
+        `info.features["image"].shape` and, for folders, `info.skipped` and `info.repaired`.
 
     Raises:
         FileNotFoundError: if `source` is a path and nothing is there.
@@ -76,13 +91,15 @@ def load(source, split=None, with_info=False, *, errors="skip", seed=0, **option
     """
     if errors not in ("skip", "raise"):
         raise ValueError(f"`errors` must be 'skip' or 'raise'. Received: {errors!r}")
+    if annotations not in (None, *KINDS):
+        raise ValueError(f"`annotations` must be one of {KINDS}. Received: {annotations!r}")
     if not isinstance(source, (str, os.PathLike)):
         raise ValueError(
             f"`source` must be a name or a path. Received: {source!r} of type {type(source)}"
         )
     text = os.fspath(source)
     named = isinstance(source, str) and text.startswith("tfds:")
-    opened = None if named else _open_local(source, text, errors, seed, options)
+    opened = None if named else _open_local(source, text, errors, seed, annotations, options)
     if opened is None:
         name = text.removeprefix("tfds:")
         if not is_tfds_name(name):
@@ -92,7 +109,7 @@ def load(source, split=None, with_info=False, *, errors="skip", seed=0, **option
     return (datasets, opened.info) if with_info else datasets
 
 
-def _open_local(source, text, errors, seed, options):
+def _open_local(source, text, errors, seed, annotations, options):
     """The source if it is embedded or lies on the disk, None if it may be a TFDS name."""
     path = pathlib.Path(text).expanduser()
     known = ()
@@ -103,12 +120,10 @@ def _open_local(source, text, errors, seed, options):
 
         opener = functools.partial(scenes, seed=seed)
         known = set(inspect.signature(scenes).parameters) - {"seed"}
-    elif path.is_dir() and is_mask_folder(path):
-        opener, known = functools.partial(mask_folder, path, errors, seed), _MASK_OPTIONS
     elif path.is_dir():
-        opener = functools.partial(image_folder, path, errors, seed)
+        opener, known = _folder_opener(path, errors, seed, annotations)
     elif path.is_file():
-        opener, known = _file_opener(path, errors, seed)
+        opener, known = _file_opener(path, errors, seed, annotations)
     else:
         return _maybe_tfds(source, text, path)
     strange = sorted(set(options) - set(known))
@@ -118,14 +133,35 @@ def _open_local(source, text, errors, seed, options):
     return opener(**options)
 
 
-def _file_opener(path, errors, seed):
+def _folder_opener(path, errors, seed, annotations):
+    """The function that opens a folder, and the options that it takes."""
+    masks, voc = is_mask_folder(path), is_voc_folder(path)
+    if annotations == "instances" and voc or annotations == "masks" and voc and not masks:
+        raise ValueError(
+            f"`annotations` of {path} must be 'boxes'{' or masks' * masks}, which are there. "
+            f"Received: {annotations!r}"
+        )
+    if voc and (annotations == "boxes" or not masks):
+        return functools.partial(voc_boxes, path, errors, seed), ()
+    if is_coco_folder(path) and (annotations or not masks):
+        return functools.partial(coco, path, errors, seed, annotations), _FILE_OPTIONS
+    if masks:
+        return functools.partial(mask_folder, path, errors, seed), _MASK_OPTIONS
+    return functools.partial(image_folder, path, errors, seed), ()
+
+
+def _file_opener(path, errors, seed, annotations):
     """The function that opens a file, and the options that it takes."""
-    if path.suffix.lower() == ".npz":
+    ending = path.suffix.lower()
+    if ending == ".npz":
         return functools.partial(npz, path, seed), ()
-    if path.suffix.lower() == ".json":
-        return functools.partial(coco_masks, path, errors, seed), _COCO_OPTIONS
+    if ending == ".json":
+        return functools.partial(coco, path, errors, seed, annotations), _FILE_OPTIONS
+    if ending == ".csv":
+        return functools.partial(csv_boxes, path, errors, seed), _FILE_OPTIONS
     raise ValueError(
-        "A file given as `source` must be an .npz archive of arrays or a COCO .json file. "
+        "A file given as `source` must be an .npz archive of arrays, a COCO .json file or a .csv "
+        "file of boxes. "
         f"Received: {str(path)!r}. For single images give the folder that they lie in."
     )
 
@@ -136,7 +172,7 @@ def _maybe_tfds(source, text, path):
         not isinstance(source, str)
         or os.sep in text
         or text.startswith((".", "~"))
-        or path.suffix.lower() in (".npz", ".json")
+        or path.suffix.lower() in (".npz", ".json", ".csv")
     )
     # TFDS names may carry a configuration: "coco/2017".
     if looks_like_path and not is_tfds_name(text):
@@ -168,6 +204,6 @@ def _unknown(text, name):
     hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
     return ValueError(
         f"Unknown source {text!r}.{hint} `source` must be 'digits', a folder of class folders or "
-        "of images and masks, 'scenes', an .npz file, a COCO .json file, or the name of a TFDS "
-        "data set ('tfds:cifar10' or 'cifar10')."
+        "of images and masks or boxes, 'scenes', an .npz file, a COCO .json file, a .csv file of "
+        "boxes, or the name of a TFDS data set ('tfds:cifar10' or 'cifar10')."
     )

@@ -5,6 +5,8 @@ import math
 import tensorflow as tf
 
 from kvision.data.augmentation import plan_augmentation
+from kvision.data.boxes.mosaic import Mosaic
+from kvision.data.boxes.objects import row_shapes
 from kvision.data.elements import as_example, as_fit_takes_it, check_elements
 from kvision.data.epochs import augment as augment_epochs
 from kvision.data.epochs import epochs
@@ -15,7 +17,9 @@ from kvision.data.sources import rows_and_reader
 _CACHE_SHARE = 0.25
 _SHUFFLE_BYTES = 2**29
 _EXTRAS = ("objects", "segmentation_mask")
+# What a pixel of these takes in memory; of masks of objects, packed, there may be 32.
 _MAP_BYTES = {"segmentation_mask": 1, "pixel_weight": 4}
+_MASKS_BYTES = 4
 
 
 def batches(
@@ -36,6 +40,8 @@ def batches(
     repeat=False,
     max_boxes=None,
     target=None,
+    masks=False,
+    mosaic=0.0,
 ):
     """Makes of single examples the batches that `model.fit` takes.
 
@@ -71,6 +77,9 @@ def batches(
             to the most in each batch.
         target: `"label"`, `"segmentation_mask"` or `"objects"` to get `(images, that)` and leave
             out the rest; None takes what is there.
+        masks: whether the truth about objects holds their masks; with `target="objects"`.
+        mosaic: with `target="objects"`, the share of training examples that become mosaics: part
+            of four pictures side by side.
 
     Returns:
         A `tf.data.Dataset`, its length known if that of `dataset` is. Classification examples
@@ -81,6 +90,13 @@ def batches(
         what is there: `label`, `segmentation_mask`, `pixel_weight`, and `objects` (`bbox`: float32
         (batch, n, 4), relative ymin, xmin, ymax, xmax; `label`: int64 (batch, n), -1 where
         padded). Examples without labels become images.
+
+        With `target="objects"` they become `(images, truth)`, a dict: `boxes` (float32 (batch, n,
+        4), as `bbox`), `classes` (int32 (batch, n), -1 where padded), `crowd` and `difficult` (bool
+        (batch, n)), `area` (float32 (batch, n), the share of the picture that the object covers),
+        `size` (int32 (batch, 2), height and width of what is shown, in pixels of the picture as it
+        was before resizing), and with `masks=True` also `masks` (uint8 (batch, n, height, width), 0
+        or 1). Objects of which augmentation leaves less than a quarter become difficult.
 
     Raises:
         ValueError: if an argument or the examples do not fit.
@@ -93,17 +109,22 @@ def batches(
     (TensorShape([16, 32, 32, 3]), TensorShape([16]))
     """
     _check_arguments(batch_size, resize, cache, seed, first_epoch, max_boxes)
-    spec = check_elements(dataset.element_spec, target)
+    spec = check_elements(dataset.element_spec, target, masks)
     size, channels = _parse_size(image_size, channels, spec["image"])
     shuffle = training if shuffle is None else shuffle
     extras = [key for key in _EXTRAS if key in spec]
     steps = plan_augmentation(augment if training else None, (*size, channels), bool(extras))
+    count = int(dataset.cardinality())
+    if mosaic and training:
+        _check_mosaic(mosaic, target, count)
+        steps.insert(0, Mosaic(mosaic, (*size, channels), count))
 
     def prepare(*element):
-        return resize_example(as_example(element, spec), size, channels, resize, antialias)
+        example = as_example(element, spec, target, masks)
+        return resize_example(example, size, channels, resize, antialias)
 
-    count = int(dataset.cardinality())
     pixel_bytes = channels + sum(_MAP_BYTES.get(name, 0) for name in spec)
+    pixel_bytes += _MASKS_BYTES * masks
     example_bytes = size[0] * size[1] * pixel_bytes
     cached = cache is True or (cache == "auto" and _fits(count, example_bytes))
     examples = dataset.map(prepare, tf.data.AUTOTUNE)
@@ -126,7 +147,7 @@ def batches(
 def _batch(examples, batch_size, drop_remainder, max_boxes, target):
     if "objects" in examples.element_spec:
         shapes = tf.nest.map_structure(lambda spec: spec.shape, examples.element_spec)
-        shapes["objects"] = {"bbox": (max_boxes, 4), "label": (max_boxes,)}
+        shapes["objects"] = row_shapes(examples.element_spec["objects"], max_boxes)
         fills = tf.nest.map_structure(lambda spec: tf.zeros((), spec.dtype), examples.element_spec)
         fills["objects"]["label"] = tf.constant(-1, tf.int64)
         if max_boxes is not None:
@@ -188,6 +209,17 @@ def _check_arguments(batch_size, resize, cache, seed, first_epoch, max_boxes):
     if max_boxes is not None and (not isinstance(max_boxes, int) or max_boxes < 1):
         raise ValueError(
             f"`max_boxes` must be None or a positive whole number. Received: {max_boxes!r}"
+        )
+
+
+def _check_mosaic(mosaic, target, count):
+    if not isinstance(mosaic, (int, float)) or not 0 <= mosaic <= 1:
+        raise ValueError(f"`mosaic` must be a probability, 0..1. Received: {mosaic!r}")
+    if target != "objects" or count < 1:
+        raise ValueError(
+            "`mosaic` must go with `target='objects'` and a dataset that knows its length. "
+            f"Received: target={target!r}, and a dataset of length {count}. Apply "
+            "tf.data.experimental.assert_cardinality to it."
         )
 
 

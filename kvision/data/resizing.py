@@ -2,10 +2,13 @@
 
 import tensorflow as tf
 
+from kvision.data.boxes.instance_masks import as_channels, from_channels, pack_masks
+from kvision.data.boxes.objects import move_objects
 from kvision.ops.masks import VOID
 
 MODES = ("stretch", "crop", "pad")
-_SMALLEST_BOX = 1e-3
+# A box thinner than this share of the image is none: 1/20 of a pixel among 5000.
+_SMALLEST_BOX = 1e-5
 
 
 def resize_example(example, size, channels, mode, antialias=False):
@@ -13,9 +16,9 @@ def resize_example(example, size, channels, mode, antialias=False):
 
     Args:
         example: dict with `image` (uint8, (height, width, channels)) and, if there,
-            `objects` with `bbox` (float32, (n, 4), relative ymin, xmin, ymax, xmax),
-            `segmentation_mask` (uint8, (height, width, 1)) and `pixel_weight` (float32,
-            (height, width, 1)).
+            `objects` with `bbox` (float32, (n, 4), relative ymin, xmin, ymax, xmax) and more rows
+            for each object, `size` (int32, (height, width) of the image), `segmentation_mask`
+            (uint8, (height, width, 1)) and `pixel_weight` (float32, (height, width, 1)).
         size: (height, width) in pixels.
         channels: 1 or 3, or None to leave them as they are.
         mode: `"stretch"` ignores the aspect ratio; `"crop"` keeps it and cuts the longer side on
@@ -24,14 +27,16 @@ def resize_example(example, size, channels, mode, antialias=False):
         antialias: whether shrinking averages over all pixels instead of the nearest four.
 
     Returns:
-        A dict of the same keys, without the boxes that lie outside.
+        A dict of the same keys, without the objects that lie outside, and their masks packed.
+        `size` is that of what is shown, in pixels of the image as it was.
     """
     example = dict(example)
     image = example["image"]
     method = {"method": "bilinear", "antialias": antialias}
     if "objects" in example:
-        boxes = _resize_boxes(example["objects"]["bbox"], tf.shape(image), size, mode)
-        example["objects"] = visible_boxes(boxes, example["objects"]["label"])
+        example["objects"] = _resize_objects(example["objects"], tf.shape(image), size, mode)
+    if "size" in example:
+        example["size"] = _shown_size(tf.shape(image), size, mode)
     for key, fill in (("segmentation_mask", VOID), ("pixel_weight", 0)):
         if key in example:
             # Each pixel keeps one class and the weight that goes with it.
@@ -40,13 +45,6 @@ def resize_example(example, size, channels, mode, antialias=False):
     image = convert_channels(_resize(image, size, mode, method), channels)
     example["image"] = tf.ensure_shape(image, (*size, channels))
     return example
-
-
-def visible_boxes(boxes, labels):
-    """The boxes cut at the border of the image, without those that lie outside or are empty."""
-    boxes = tf.clip_by_value(boxes, 0.0, 1.0)
-    inside = tf.reduce_all(boxes[:, 2:] - boxes[:, :2] > _SMALLEST_BOX, axis=-1)
-    return {"bbox": tf.boolean_mask(boxes, inside), "label": tf.boolean_mask(labels, inside)}
 
 
 def convert_channels(image, channels):
@@ -76,6 +74,25 @@ def _resize(image, size, mode, method, fill=0):
         bottom, right = size[0] - top - height, size[1] - left - width
         image = tf.pad(image, [[top, bottom], [left, right], [0, 0]], constant_values=fill)
     return image
+
+
+def _resize_objects(objects, shape, size, mode):
+    objects = dict(objects)
+    if "mask" in objects:
+        pixels = _resize(as_channels(objects["mask"]), size, mode, {"method": "nearest"})
+        objects["mask"] = pack_masks(from_channels(pixels, size))
+    boxes = _resize_boxes(objects["bbox"], shape, size, mode)
+    return move_objects(objects, boxes, _SMALLEST_BOX)
+
+
+def _shown_size(shape, size, mode):
+    """The (height, width) of what is shown of an image, padding included, in its own pixels."""
+    if mode == "crop":
+        return tf.stack(_crop_window(shape, size)[2:])
+    if mode == "pad":
+        longest = tf.reduce_max(shape[:2] / tf.constant(size))
+        return tf.cast(tf.round(longest * tf.constant(size, longest.dtype)), tf.int32)
+    return shape[:2]
 
 
 def _resize_boxes(boxes, shape, size, mode):

@@ -50,9 +50,11 @@ def balanced_class_weight(info):
     >>> round(weights[8], 2)  # the rarest digit
     1.03
     """
-    if "segmentation_mask" in info.features and "label" not in info.features:
+    others = {"segmentation_mask": "masks", "objects": "boxes"}
+    if "label" not in info.features and set(others) & set(info.features):
+        found = " and ".join(others[name] for name in others if name in info.features)
         raise ValueError(
-            f"`info` must be of a source with labels. Received: {info.name}, which has masks. "
+            f"`info` must be of a source with labels. Received: {info.name}, which has {found}. "
             "Use `kv.data.median_frequency_weights` for masks."
         )
     counts = info.splits["train"].class_counts

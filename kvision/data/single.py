@@ -65,10 +65,11 @@ def relabel(dataset, class_names, wanted, feature="label"):
     """Numbers the labels of a data set as a model does, which may order its classes otherwise.
 
     Args:
-        dataset: dicts with `label` or `segmentation_mask`, as `load` gives.
+        dataset: dicts with `label`, `segmentation_mask` or `objects`, as `load` gives.
         class_names: the data set's names in label order.
         wanted: the model's names in label order; may hold more.
-        feature: `"label"` or `"segmentation_mask"`, whose void pixels stay void.
+        feature: `"label"`; `"objects"` for their labels; or `"segmentation_mask"`, whose void
+            pixels stay void.
 
     Returns:
         The data set with its labels renumbered.
@@ -96,8 +97,12 @@ def relabel(dataset, class_names, wanted, feature="label"):
         table += [VOID] * (VOID + 1 - len(table))
 
     def renumber(example):
-        old = example[feature]
-        new = tf.gather(tf.constant(table, old.dtype), tf.cast(old, tf.int32))
-        return {**example, feature: new}
+        if feature == "objects":
+            objects = example[feature]
+            return {**example, feature: {**objects, "label": renumbered(objects["label"])}}
+        return {**example, feature: renumbered(example[feature])}
+
+    def renumbered(old):
+        return tf.gather(tf.constant(table, old.dtype), tf.cast(old, tf.int32))
 
     return dataset.map(renumber, tf.data.AUTOTUNE)

@@ -4,6 +4,7 @@ import functools
 
 import tensorflow as tf
 
+from kvision.data.boxes.tfds_objects import has_objects, with_sane_objects
 from kvision.data.info import DatasetInfo, MaskFeature
 from kvision.data.masks.known_classes import PET_NAMES, cityscapes_table
 from kvision.data.splits import canonical_split
@@ -27,7 +28,8 @@ def load_tfds(name, split, with_info, **kwargs):
     """`tfds.load` with our split aliases, and an info that also knows `class_names`.
 
     Masks become class indices with 255 for void: those of the pets, 1 to 3 on disk, become pet,
-    background and border; Cityscapes' ids become its 19 classes, its images `image`.
+    background and border; Cityscapes' ids become its 19 classes, its images `image`. Objects whose
+    boxes have no area are dropped.
 
     Args:
         name: TFDS name, with configuration and version if wanted (`"coco/2017"`).
@@ -57,6 +59,12 @@ def load_tfds(name, split, with_info, **kwargs):
         features |= {"segmentation_mask": mask_feature}
         if "image_left" in info.features:
             features["image"] = info.features["image_left"]
+    first = tf.nest.flatten(datasets)[0]
+    if has_objects(first.element_spec):
+        datasets = tf.nest.map_structure(lambda dataset: dataset.map(with_sane_objects), datasets)
+        objects = dict(info.features["objects"].feature.items())
+        objects["label"] = objects.get("label", objects.get("type"))
+        features = {**features, "objects": objects}
     if not with_info:
         return datasets
     return datasets, DatasetInfo(info.name, info.splits, features)

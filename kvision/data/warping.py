@@ -25,7 +25,7 @@ _CROP_FROM = 64
 _IDENTITY = np.eye(3)
 # What moves with the pixels without being mixed, and what lies outside where the image is filled
 # with a constant.
-NEAREST = {"mask": VOID, "weight": 0.0}
+NEAREST = {"mask": VOID, "weight": 0.0, "masks": 0.0}
 # The corners (x, y) of a box (ymin, xmin, ymax, xmax), one after the other.
 _CORNERS = ((1, 0), (3, 0), (3, 2), (1, 2))
 

@@ -24,7 +24,8 @@ def describe(path):
         `labels` (list of names or `None`). For a `.tflite` file also `quantize` (`None`,
         `"float16"`, `"dynamic"` or `"int8"`), `inputs` and `outputs` (lists of dicts with `name`,
         `shape`, `dtype`, `scale`, `zero_point`), `static_batch`, `operators` (name to count),
-        `flex_operators`, `custom_operators`, `random_operators`, `mean`, `std` and `made_by`.
+        `flex_operators`, `custom_operators`, `random_operators`, `mean`, `std`, `detector` (of a
+        detector, how its outputs are read; else `None`) and `made_by`.
 
     Raises:
         FileNotFoundError: there is nothing at `path`.
@@ -92,6 +93,17 @@ def read_flatbuffer(path):
     return schema.Model.GetRootAs(data, 0), data
 
 
+def output_order(path):
+    """The names that a TFLite file's signature gives its outputs, in the order they have in it."""
+    model, _ = read_flatbuffer(path)
+    signature = model.SignatureDefs(0)
+    names = {}
+    for i in range(signature.OutputsLength()):
+        output = signature.Outputs(i)
+        names[output.TensorIndex()] = output.Name().decode()
+    return [names[int(index)] for index in model.Subgraphs(0).OutputsAsNumpy()]
+
+
 def _describe_tflite(path):
     model, data = read_flatbuffer(path)
     try:
@@ -123,7 +135,8 @@ def _describe_tflite(path):
         labels=metadata["labels"] or labels_beside(path, classes),
         mean=metadata["mean"],
         std=metadata["std"],
-        made_by={k: v for k, v in metadata["own"].items() if k != "quantize"},
+        detector=metadata["own"].get("detector"),
+        made_by={k: v for k, v in metadata["own"].items() if k not in ("quantize", "detector")},
     )
 
 

@@ -19,10 +19,11 @@ def main():
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     source = job["source"]
     if source.endswith(".keras"):
-        source = _saved_model(source, job["input_shape"], job["label_map"])
+        source = _saved_model(source, job["input_shape"], job["answer"])
     converter = tf.lite.TFLiteConverter.from_saved_model(source)
     operators = tf.lite.OpsSet
     converter.target_spec.supported_ops = [operators.TFLITE_BUILTINS]
+    converter.allow_custom_ops = job["answer"] == "objects"
     quantize = job["quantize"]
     if quantize is not None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -41,13 +42,13 @@ def main():
     Path(job["target"]).write_bytes(converter.convert())
 
 
-def _saved_model(path, input_shape, label_map):
+def _saved_model(path, input_shape, answer):
     from kvision.export.runtime import load_keras
     from kvision.export.savedmodel import export_graph
 
     folder = Path(path).with_suffix("")
     model = load_keras(path)
-    export_graph(model, folder, batch_size=1, input_shape=input_shape, label_map=label_map)
+    export_graph(model, folder, batch_size=1, input_shape=input_shape, answer=answer)
     return str(folder)
 
 

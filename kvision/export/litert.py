@@ -13,7 +13,16 @@ import keras
 import numpy as np
 
 from kvision.export.calibration import calibration_images
-from kvision.export.contents import describe
+from kvision.export.contents import describe, output_order
+from kvision.export.detector_metadata import build_detector_metadata
+from kvision.export.detectors import (
+    POSTPROCESS,
+    check_single_shot,
+    class_count,
+    detector_settings,
+    is_detector,
+    is_single_shot,
+)
 from kvision.export.label_maps import check_scores, is_segmenter
 from kvision.export.labels import FILE_NAME, check_label_count, label_text, read_labels
 from kvision.export.metadata import attach, build_metadata
@@ -31,6 +40,7 @@ def tflite(
     labels=None,
     input_shape=None,
     label_map=False,
+    postprocess=False,
 ):
     """Writes a model as a TFLite file for phones: built-in operators only, one image at a time.
 
@@ -44,7 +54,8 @@ def tflite(
 
     Args:
         model: a `keras.Model` from pixels 0..255 (batch, height, width, channels) to scores, of the
-            image or of each pixel. A segmenter's file is one for MediaPipe's ImageSegmenter.
+            image or of each pixel, or a detector of one pass (SSDLite). A segmenter's file is one
+            for MediaPipe's ImageSegmenter, a detector's one for ObjectDetector.
         path: the file to write; must end in `.tflite`.
         quantize: what becomes smaller than 32-bit floats.
             `None`: nothing. `"float16"`: weights, half the size, the same speed on a CPU.
@@ -61,6 +72,10 @@ def tflite(
             (1, height, width, 1), in place of scores. It is decided on the coarse map before the
             last up-sampling and enlarged as it is: faster and smaller in memory, with coarser
             borders. MediaPipe's ImageSegmenter wants scores.
+        postprocess: of a detector: whether the file itself decodes and suppresses its boxes, with
+            the operator `TFLite_Detection_PostProcess`, which LiteRT and MediaPipe have beyond the
+            built-in ones. Otherwise the file gives the scores and the offsets of its anchors,
+            and MediaPipe or `kv.export.load` do the rest, as its metadata say.
 
     Returns:
         The file, a `pathlib.Path`.
@@ -85,24 +100,18 @@ def tflite(
         raise ValueError(f"`quantize` must be one of {QUANTIZE}. Received: {quantize!r}")
     check_model(model)
     labels = read_labels(labels)
+    answer = _answer(model, label_map, postprocess)
     if labels is not None:
         check_label_count(labels, _classes(model))
     shape = _input_shape(model, input_shape)
-    if label_map:
-        check_scores(model)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as workspace:
         workspace = Path(workspace)
         images = calibration_images(calibration, shape) if quantize == "int8" else None
-        file = _convert(as_float32(model), quantize, shape, images, label_map, workspace)
-        metadata = build_metadata(
-            model.name,
-            f"{model.name}, from pixels 0..255.",
-            shape[2],
-            labels,
-            segmenter=None if label_map else _segmenter_activation(model),
-        )
-        own = {"quantize": quantize, "keras": keras.__version__, "kvision": _version()}
+        model = as_float32(model)
+        file = _convert(model, quantize, shape, images, answer, workspace)
+        metadata, own = _metadata(model, file, shape, labels, answer)
+        own |= {"quantize": quantize, "keras": keras.__version__, "kvision": _version()}
         file.write_bytes(attach(file.read_bytes(), metadata, own, labels))
         _check_file(describe(file), quantize)
         if labels:
@@ -110,6 +119,34 @@ def tflite(
             os.replace(workspace / FILE_NAME, path.parent / FILE_NAME)
         os.replace(file, path)
     return path
+
+
+def _answer(model, label_map, postprocess):
+    """What the file is to give, as `export_graph` takes it."""
+    if label_map:
+        check_scores(model)
+    if is_detector(model):
+        check_single_shot(model)
+        return "objects" if postprocess else "raw"
+    if postprocess:
+        raise ValueError(
+            "`postprocess=True` is for detectors, which give boxes. "
+            f"Received: `{model.name}` with the output shape {model.output_shape}"
+        )
+    return "labels" if label_map else None
+
+
+def _metadata(model, file, shape, labels, answer):
+    """The metadata of a file, and what else it carries for `kv.export.load`."""
+    line = f"{model.name}, from pixels 0..255."
+    if answer not in ("raw", "objects"):
+        segmenter = None if answer == "labels" else _segmenter_activation(model)
+        return build_metadata(model.name, line, shape[2], labels, segmenter=segmenter), {}
+    settings = detector_settings(model, shape)
+    order = output_order(file)
+    metadata = build_detector_metadata(model.name, line, shape[2], order, settings, labels)
+    del settings["anchors"]  # MediaPipe's metadata have them
+    return metadata, {"detector": settings}
 
 
 def as_float32(model):
@@ -155,6 +192,8 @@ def _input_shape(model, input_shape):
 
 
 def _classes(model):
+    if is_single_shot(model):
+        return class_count(model)
     shape = model.output_shape
     if not isinstance(shape, tuple) or shape[-1] is None:
         raise ValueError(
@@ -172,11 +211,11 @@ def _segmenter_activation(model):
     return "softmax" if last in (None, keras.activations.linear) else "none"
 
 
-def _convert(model, quantize, shape, images, label_map, workspace):
+def _convert(model, quantize, shape, images, answer, workspace):
     job = {
         "quantize": quantize,
         "input_shape": shape,
-        "label_map": label_map,
+        "answer": answer,
         "target": str(workspace / "model.tflite"),
     }
     if images is not None:
@@ -185,7 +224,7 @@ def _convert(model, quantize, shape, images, label_map, workspace):
     if keras.backend.backend() == "tensorflow":
         job["source"] = str(workspace / "graph")
         folder = workspace / "graph"
-        export_graph(model, folder, batch_size=1, input_shape=shape, label_map=label_map)
+        export_graph(model, folder, batch_size=1, input_shape=shape, answer=answer)
     else:
         # Graphs that come from another backend convert to many more operators: the child builds
         # the model anew under TensorFlow.
@@ -217,10 +256,7 @@ def _failure(code, stderr):
     missing = sorted({name for names in listed for name in names.split(", ")})
     check_not_random(missing)
     if missing:
-        return (
-            "A TFLite file must do with TFLite's built-in operators, and there are none for: "
-            f"{', '.join(missing)}. Replace what uses them in the model."
-        )
+        return _missing(missing)
     ending = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"status {code}"
     noise = re.compile(r"[IW]\d{4} |WARNING: All log messages|\s*$")
     lines = [line for line in stderr.splitlines() if not noise.match(line)]
@@ -231,8 +267,17 @@ def _failure(code, stderr):
     )
 
 
+def _missing(operators):
+    return (
+        "A TFLite file must do with TFLite's built-in operators, and there are none for: "
+        f"{', '.join(operators)}. Replace what uses them in the model."
+    )
+
+
 def _check_file(report, quantize):
     check_not_random(report.operators)
+    if set(report.custom_operators) - {POSTPROCESS}:
+        raise ValueError(_missing(report.custom_operators))
     image = report.inputs[0]
     if quantize == "int8" and (image["dtype"], image["scale"], image["zero_point"]) != (
         "uint8",

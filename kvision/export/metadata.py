@@ -12,33 +12,31 @@ import json
 import zipfile
 
 import flatbuffers
-from flatbuffers import number_types
-from flatbuffers.table import Table
 
+from kvision.export import flatbuffer_tables as tables
 from kvision.export.labels import FILE_NAME, label_text, parse_labels
 
 ENTRY = "TFLITE_METADATA"
 OWN_ENTRY = "KVISION"
-ALIGNMENT = 16  # schema.fbs: `data:[ubyte] (force_align: 16)`
 
 # Field numbers and enum values of metadata_schema.fbs, version 1.0.0.
 _MODEL = {"name": 0, "description": 1, "subgraph_metadata": 3, "min_parser_version": 7}
 _MODEL_FIELDS = 8
 _SUBGRAPH = {"inputs": 2, "outputs": 3, "custom": 9}
 _SUBGRAPH_FIELDS = 10
-_TENSOR = {"name": 0, "description": 1, "content": 3, "units": 4, "stats": 5, "files": 6}
+TENSOR = {"name": 0, "description": 1, "content": 3, "units": 4, "stats": 5, "files": 6}
 _TENSOR_FIELDS = 7
 _CONTENT = {"type": 0, "properties": 1}
 _CONTENT_FIELDS = 3
-_FEATURE_PROPERTIES, _IMAGE_PROPERTIES = 1, 2
+FEATURES, _IMAGE_PROPERTIES, BOXES = 1, 2, 3
 _RGB, _GRAYSCALE = 1, 2
 _UNIT = {"type": 0, "options": 1}
-_NORMALIZATION_OPTIONS = 1
+_NORMALIZATION, THRESHOLD = 1, 3
 _MEAN, _STD = 0, 1
 _STATS = {"max": 0, "min": 1}
 _FILE = {"name": 0, "description": 1, "type": 2}
 _FILE_FIELDS = 5
-_TENSOR_AXIS_LABELS = 2
+AXIS_LABELS, VALUE_LABELS = 2, 3  # one name a column of the scores; one name a class number
 _CUSTOM = {"name": 0, "data": 1}
 # image_segmenter_metadata_schema.fbs: what an app must still do to the scores of a segmenter.
 _SEGMENTER = "SEGMENTER_METADATA"
@@ -62,104 +60,115 @@ def build_metadata(name, description, channels, labels=None, mean=0.0, std=1.0, 
     Returns:
         The bytes of the flatbuffer.
     """
-    b = flatbuffers.Builder(1024)
-    properties = _table(b, 2, bytes_={0: {1: _GRAYSCALE, 3: _RGB}.get(channels, 0)})
-    image = _table(
-        b,
-        _TENSOR_FIELDS,
-        {
-            _TENSOR["name"]: b.CreateString("image"),
-            _TENSOR["description"]: b.CreateString("The picture."),
-            _TENSOR["content"]: _content(b, _IMAGE_PROPERTIES, properties),
-            _TENSOR["units"]: _vector(b, [_normalization(b, mean, std)]),
-            _TENSOR["stats"]: _table(
-                b, 2, {_STATS["max"]: _floats(b, [255.0]), _STATS["min"]: _floats(b, [0.0])}
-            ),
-        },
-    )
-    scores = {
-        _TENSOR["name"]: b.CreateString("scores"),
-        _TENSOR["description"]: b.CreateString(
-            "One score for each class, of every pixel."
-            if segmenter
-            else "One score for each class."
-        ),
-        _TENSOR["content"]: _content(b, _FEATURE_PROPERTIES, _table(b, 0)),
+
+    def scores(b):
+        line = "One score for each class, of every pixel." if segmenter else ""
+        files = [label_file(b, AXIS_LABELS)] if labels else []
+        return [tensor(b, "scores", line or "One score for each class.", FEATURES, files=files)]
+
+    custom = (_SEGMENTER, _segmenter_options(segmenter)) if segmenter else None
+    version = "1.5.0" if segmenter else "1.0.0"
+    return finished_metadata(name, description, channels, scores, custom, version, mean, std)
+
+
+def finished_metadata(
+    name, description, channels, outputs, custom=None, version="1.0.0", mean=0.0, std=1.0
+):
+    """The metadata flatbuffer of a model of one image, whatever its outputs.
+
+    Args:
+        name: the model's name.
+        description: one line for a person.
+        channels: channels of the input image; 3 is written as RGB, 1 as greyscale.
+        outputs: a function from a builder to a list of what `tensor` returned, in the order of the
+            file's outputs.
+        custom: `(name, bytes)` of a flatbuffer of its own inside the metadata, or `None`.
+        version: the oldest version of the schema that has all that is used.
+        mean: see `build_metadata`.
+        std: see `build_metadata`.
+
+    Returns:
+        The bytes of the flatbuffer.
+    """
+
+    def root(b):
+        parts = {
+            _SUBGRAPH["inputs"]: tables.vector(b, [_image(b, channels, mean, std)]),
+            _SUBGRAPH["outputs"]: tables.vector(b, outputs(b)),
+        }
+        if custom:
+            data = tables.aligned_bytes(b, custom[1])
+            fields = {_CUSTOM["data"]: data, _CUSTOM["name"]: b.CreateString(custom[0])}
+            parts[_SUBGRAPH["custom"]] = tables.vector(b, [tables.table(b, 2, fields)])
+        subgraph = tables.table(b, _SUBGRAPH_FIELDS, parts)
+        model = {
+            _MODEL["name"]: b.CreateString(name),
+            _MODEL["description"]: b.CreateString(description),
+            _MODEL["subgraph_metadata"]: tables.vector(b, [subgraph]),
+            _MODEL["min_parser_version"]: b.CreateString(version),
+        }
+        return tables.table(b, _MODEL_FIELDS, model)
+
+    return tables.finished(root, b"M001")
+
+
+def tensor(b, name, description, kind=FEATURES, properties=None, units=(), files=(), stats=None):
+    """Writes what the metadata say of one input or output.
+
+    Args:
+        b: a `flatbuffers.Builder`.
+        name: the name by which an app finds it.
+        description: one line for a person.
+        kind: what it holds, a number of the schema's union of content properties.
+        properties: the table of those properties; an empty one if `None`.
+        units: tables of what is to be done to it.
+        files: what `label_file` returned.
+        stats: a table of its range, or `None`.
+    """
+    properties = tables.table(b, 0) if properties is None else properties
+    content = {_CONTENT["properties"]: properties}
+    fields = {
+        TENSOR["name"]: b.CreateString(name),
+        TENSOR["description"]: b.CreateString(description),
+        TENSOR["content"]: tables.table(b, _CONTENT_FIELDS, content, {_CONTENT["type"]: kind}),
     }
-    if labels:
-        scores[_TENSOR["files"]] = _vector(b, [_label_file(b)])
-    parts = {
-        _SUBGRAPH["inputs"]: _vector(b, [image]),
-        _SUBGRAPH["outputs"]: _vector(b, [_table(b, _TENSOR_FIELDS, scores)]),
-    }
-    if segmenter:
-        parts[_SUBGRAPH["custom"]] = _vector(b, [_segmenter_options(b, segmenter)])
-    subgraph = _table(b, _SUBGRAPH_FIELDS, parts)
-    model = {
-        _MODEL["name"]: b.CreateString(name),
-        _MODEL["description"]: b.CreateString(description),
-        _MODEL["subgraph_metadata"]: _vector(b, [subgraph]),
-        _MODEL["min_parser_version"]: b.CreateString("1.5.0" if segmenter else "1.0.0"),
-    }
-    b.Finish(_table(b, _MODEL_FIELDS, model), b"M001")
-    return bytes(b.Output())
+    for field, parts in (("units", units), ("files", files)):
+        if parts:
+            fields[TENSOR[field]] = tables.vector(b, parts)
+    if stats is not None:
+        fields[TENSOR["stats"]] = stats
+    return tables.table(b, _TENSOR_FIELDS, fields)
 
 
-def _segmenter_options(b, activation):
-    """A flatbuffer of its own inside the metadata, as MediaPipe's ImageSegmenter reads it."""
-    inner = flatbuffers.Builder(64)
-    version = inner.CreateString("1.0.0")
-    options = _table(inner, 2, {1: version}, {0: SEGMENTER_ACTIVATIONS[activation]})
-    inner.Finish(options, b"V001")
-    payload = bytes(inner.Output())
-    b.StartVector(1, len(payload), ALIGNMENT)
-    b.head -= len(payload)
-    b.Bytes[b.head : b.head + len(payload)] = payload
-    fields = {_CUSTOM["data"]: b.EndVector(), _CUSTOM["name"]: b.CreateString(_SEGMENTER)}
-    return _table(b, 2, fields)
+def process_unit(b, kind, options):
+    """Writes one thing that is to be done to a tensor: its kind in the schema, and its table."""
+    return tables.table(b, 2, {_UNIT["options"]: options}, {_UNIT["type"]: kind})
 
 
-def _normalization(b, mean, std):
-    options = _table(b, 2, {_MEAN: _floats(b, [mean]), _STD: _floats(b, [std])})
-    return _table(b, 2, {_UNIT["options"]: options}, {_UNIT["type"]: _NORMALIZATION_OPTIONS})
-
-
-def _content(b, kind, properties):
-    return _table(
-        b, _CONTENT_FIELDS, {_CONTENT["properties"]: properties}, {_CONTENT["type"]: kind}
-    )
-
-
-def _label_file(b):
+def label_file(b, kind):
+    """Writes that the names of classes stand in the zipped file, by `kind` of naming."""
     fields = {
         _FILE["name"]: b.CreateString(FILE_NAME),
         _FILE["description"]: b.CreateString("Class names, one a line."),
     }
-    return _table(b, _FILE_FIELDS, fields, {_FILE["type"]: _TENSOR_AXIS_LABELS})
+    return tables.table(b, _FILE_FIELDS, fields, {_FILE["type"]: kind})
 
 
-def _table(b, size, offsets=None, bytes_=None):
-    # Every offset was made before: a flatbuffer cannot nest tables while one is open.
-    b.StartObject(size)
-    for slot, offset in (offsets or {}).items():
-        b.PrependUOffsetTRelativeSlot(slot, offset, 0)
-    for slot, value in (bytes_ or {}).items():
-        b.PrependUint8Slot(slot, value, 0)
-    return b.EndObject()
+def _image(b, channels, mean, std):
+    values = {_MEAN: tables.floats(b, [mean]), _STD: tables.floats(b, [std])}
+    unit = process_unit(b, _NORMALIZATION, tables.table(b, 2, values))
+    values = {_STATS["max"]: tables.floats(b, [255.0]), _STATS["min"]: tables.floats(b, [0.0])}
+    stats = tables.table(b, 2, values)
+    properties = tables.table(b, 2, bytes_={0: {1: _GRAYSCALE, 3: _RGB}.get(channels, 0)})
+    return tensor(b, "image", "The picture.", _IMAGE_PROPERTIES, properties, [unit], stats=stats)
 
 
-def _vector(b, offsets):
-    b.StartVector(4, len(offsets), 4)
-    for offset in reversed(offsets):
-        b.PrependUOffsetTRelative(offset)
-    return b.EndVector()
+def _segmenter_options(activation):
+    def root(b):
+        version = b.CreateString("1.0.0")
+        return tables.table(b, 2, {1: version}, {0: SEGMENTER_ACTIVATIONS[activation]})
 
-
-def _floats(b, values):
-    b.StartVector(4, len(values), 4)
-    for value in reversed(values):
-        b.PrependFloat32(value)
-    return b.EndVector()
+    return tables.finished(root, b"V001")
 
 
 def attach(model_bytes, metadata, own, labels=None):
@@ -182,11 +191,7 @@ def attach(model_bytes, metadata, own, labels=None):
         def Pack(self, builder):
             data = None
             if self.data is not None:
-                payload = bytes(self.data)
-                builder.StartVector(1, len(payload), ALIGNMENT)
-                builder.head -= len(payload)
-                builder.Bytes[builder.head : builder.head + len(payload)] = payload
-                data = builder.EndVector()
+                data = tables.aligned_bytes(builder, bytes(self.data))
             schema.BufferStart(builder)
             if data is not None:
                 schema.BufferAddData(builder, data)
@@ -231,7 +236,8 @@ def read_metadata(model, model_bytes):
 
     Returns:
         A dict with `labels` (list of names or `None`), `mean` and `std` (lists of floats or
-        `None`) and `own` (the dict given to `attach`, or an empty one).
+        `None`), `own` (the dict given to `attach`, or an empty one) and `custom` (name to bytes of
+        the flatbuffers inside the metadata).
     """
     entries = {}
     for i in range(model.MetadataLength()):
@@ -239,7 +245,7 @@ def read_metadata(model, model_bytes):
         buffer = model.Buffers(entry.Buffer())
         if not buffer.DataIsNone():
             entries[_decode(entry.Name())] = bytes(buffer.DataAsNumpy())
-    found = {"labels": None, "mean": None, "std": None, "own": {}}
+    found = {"labels": None, "mean": None, "std": None, "own": {}, "custom": {}}
     if OWN_ENTRY in entries:
         found["own"] = json.loads(entries[OWN_ENTRY])
     if ENTRY in entries:
@@ -249,20 +255,23 @@ def read_metadata(model, model_bytes):
 
 
 def _read_subgraph(metadata):
-    found = {"label_file": None}
-    root = Table(metadata, number_types.UOffsetTFlags.py_type(_uint32(metadata, 0)))
-    for subgraph in _children(root, _MODEL["subgraph_metadata"])[:1]:
-        for image in _children(subgraph, _SUBGRAPH["inputs"])[:1]:
-            for unit in _children(image, _TENSOR["units"]):
-                if _byte(unit, _UNIT["type"]) == _NORMALIZATION_OPTIONS:
-                    options = _child(unit, _UNIT["options"])
-                    found["mean"] = _read_floats(options, _MEAN)
-                    found["std"] = _read_floats(options, _STD)
-        for scores in _children(subgraph, _SUBGRAPH["outputs"])[:1]:
-            for file in _children(scores, _TENSOR["files"]):
-                if _byte(file, _FILE["type"]) == _TENSOR_AXIS_LABELS and not found["label_file"]:
-                    name = file.Offset(4 + 2 * _FILE["name"])
-                    found["label_file"] = _decode(file.String(name + file.Pos)) if name else None
+    found = {"label_file": None, "custom": {}}
+    for subgraph in tables.children(tables.root_of(metadata), _MODEL["subgraph_metadata"])[:1]:
+        for image in tables.children(subgraph, _SUBGRAPH["inputs"])[:1]:
+            for unit in tables.children(image, TENSOR["units"]):
+                if tables.byte_of(unit, _UNIT["type"]) == _NORMALIZATION:
+                    options = tables.child(unit, _UNIT["options"])
+                    found["mean"] = tables.floats_of(options, _MEAN)
+                    found["std"] = tables.floats_of(options, _STD)
+        for output in tables.children(subgraph, _SUBGRAPH["outputs"]):
+            for file in tables.children(output, TENSOR["files"]):
+                of_classes = tables.byte_of(file, _FILE["type"]) in (AXIS_LABELS, VALUE_LABELS)
+                if of_classes and not found["label_file"]:
+                    name = tables.bytes_of(file, _FILE["name"])
+                    found["label_file"] = _decode(name) if name else None
+        for custom in tables.children(subgraph, _SUBGRAPH["custom"]):
+            name = _decode(tables.bytes_of(custom, _CUSTOM["name"]))
+            found["custom"][name] = tables.bytes_of(custom, _CUSTOM["data"])
     return found
 
 
@@ -277,36 +286,6 @@ def _read_label_file(model_bytes, name):
             f"The file's metadata name the label file {name!r}, which is not in it: the file was "
             "cut short or written anew by a tool that drops what follows the model."
         ) from error
-
-
-def _uint32(data, position):
-    return int.from_bytes(data[position : position + 4], "little")
-
-
-def _byte(table, field):
-    offset = table.Offset(4 + 2 * field)
-    return table.Get(number_types.Uint8Flags, offset + table.Pos) if offset else 0
-
-
-def _child(table, field):
-    offset = table.Offset(4 + 2 * field)
-    return Table(table.Bytes, table.Indirect(offset + table.Pos))
-
-
-def _children(table, field):
-    offset = table.Offset(4 + 2 * field)
-    if not offset:
-        return []
-    start, length = table.Vector(offset), table.VectorLen(offset)
-    return [Table(table.Bytes, table.Indirect(start + 4 * i)) for i in range(length)]
-
-
-def _read_floats(table, field):
-    offset = table.Offset(4 + 2 * field)
-    if not offset:
-        return None
-    start, length = table.Vector(offset), table.VectorLen(offset)
-    return [float(table.Get(number_types.Float32Flags, start + 4 * i)) for i in range(length)]
 
 
 def _decode(text):

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 
 from kvision.export.contents import describe, kind_of, resolve
+from kvision.export.detection_tally import DetectionTally
+from kvision.export.detectors import POSTPROCESS
 from kvision.export.litert import as_float32
 from kvision.export.report import Report
 from kvision.export.runtime import load, wrap
@@ -35,8 +37,18 @@ MASK_LIMITS = {
     "dynamic": {"metric_drop": 1.5},
     "int8": {"metric_drop": 1.5},
 }
+# Of detectors: what float rounding moves across a threshold is one detection among many. Files that
+# do not show what the network computes may differ in one of a hundred detections.
+DETECTION_LIMITS = {
+    None: {"max_difference": 1e-4, "metric_drop": 0.1},
+    "float16": {"metric_drop": 0.5},
+    "dynamic": {"metric_drop": 2.0},
+    "int8": {"metric_drop": 2.0},
+}
+SAME_DETECTIONS = {"share_different": 0.01}
 _TAKEN = (
     "quantize",
+    "detector",
     "size_bytes",
     "static_batch",
     "operators",
@@ -57,14 +69,18 @@ def verify(model, path, dataset, *, tolerance=None, max_metric_drop=None, sample
             A model of mixed precision is compared as it is exported, in float32.
         path: the exported file: a `.tflite` file or a SavedModel folder.
         dataset: batches of `(images, labels)` as `kv.data.batches` gives; labels are class numbers
-            or one-hot rows, of a segmenter masks of class numbers, where 255 is void.
+            or one-hot rows, of a segmenter masks of class numbers, where 255 is void, of a detector
+            dicts of `boxes` and `classes`, as `target="objects"` gives.
         tolerance: largest allowed difference of an output. For outputs larger than 1, such as
             logits, it is relative to the largest of them. If `None`: 1e-4 for float files (of
-            segmenters 1e-3), 0.1 for float16 (of segmenters none), no limit for dynamic and int8.
+            segmenters 1e-3), 0.1 for float16 (of segmenters and detectors none), no limit for
+            dynamic and int8. Of detectors it is the difference of the scores, and of the boxes in
+            sides of their anchors.
         max_metric_drop: points (hundredths) of accuracy, of a segmenter of mean IoU, that the file
             may be worse. If `None`: 0.5 for float16, dynamic and int8, but 1.5 for dynamic and int8
             segmenters and for files that give classes instead of scores; 0.1 for float segmenters,
-            no limit for other float files.
+            no limit for other float files. Of detectors, points of COCO's AP: 0.1 for float files,
+            0.5 for float16, 2 for dynamic and int8.
         samples: the most examples to compare; `None` for all.
 
     Returns:
@@ -113,13 +129,16 @@ def verify(model, path, dataset, *, tolerance=None, max_metric_drop=None, sample
 
 
 def _limits(quantize, tally, tolerance, max_metric_drop, model):
-    limits = dict((MASK_LIMITS if isinstance(tally, MaskTally) else LIMITS)[quantize])
+    kinds = {MaskTally: MASK_LIMITS, DetectionTally: DETECTION_LIMITS}
+    limits = dict(kinds.get(type(tally), LIMITS)[quantize])
     has_switches = isinstance(model, keras.Model) and any(
         isinstance(layer, MaxPooling2DWithSwitches) for layer in model.layers
     )
     if quantize is None and has_switches:
         limits = dict(SWITCH_LIMITS)
-    if tally is not None and not tally.comparable:
+    if isinstance(tally, DetectionTally) and not tally.comparable and quantize is None:
+        limits = {**SAME_DETECTIONS, "metric_drop": 2.0 if tally.across else 0.1}
+    if isinstance(tally, MaskTally) and not tally.comparable:
         limits = {"metric_drop": MASK_LIMITS["int8"]["metric_drop"]}
     if tolerance is not None:
         limits["max_difference"] = float(tolerance)
@@ -132,33 +151,66 @@ def _compare(report, reference, file, dataset, samples):
     """Adds the figures of all examples to the report; the tally, if the file takes the images."""
     tally = None
     for images, labels in _examples(dataset, samples):
-        wanted = reference.predict(images)
-        if isinstance(wanted, dict):
-            raise ValueError(
-                "`model` must have one output of class scores. "
-                f"Received: a model with the outputs {sorted(wanted)}"
-            )
+        wanted = reference.predict(images, raw=True)
+        _check_kind(wanted, labels)
         try:
-            received = file.predict(images)
+            received = file.predict(images, raw=True)
         except ValueError as error:
             report.reasons.append(f"The file does not take the model's images. {error}")
             return tally
-        if isinstance(received, dict) or not _fits(received, wanted):
-            shape = sorted(received) if isinstance(received, dict) else received.shape
-            report.reasons.append(f"The file's output has the shape {shape}, not {wanted.shape}.")
+        if not _fits(received, wanted):
+            shapes = [
+                sorted(outputs) if isinstance(outputs, dict) else outputs.shape
+                for outputs in (received, wanted)
+            ]
+            report.reasons.append("The file's output has the shape {}, not {}.".format(*shapes))
             return tally
-        tally = tally or tally_for(wanted)
+        tally = tally or _tally(wanted, report)
         tally.add(wanted, received, labels)
     if tally is None:
         raise ValueError(
             "`dataset` must give batches of (images, labels) with at least one example. "
             "Received: none"
         )
+    if tally.metrics()[0] is None:
+        raise ValueError(
+            "`dataset` must hold objects, so that there is an average precision to compare. "
+            f"Received: {tally.samples} pictures without any"
+        )
     report.update(tally.figures())
     return tally
 
 
+def _tally(wanted, report):
+    if not isinstance(wanted, dict):
+        return tally_for(wanted)
+    has_operator = POSTPROCESS in report.get("operators", {})
+    return DetectionTally(report.detector["iou_threshold"] if has_operator else None)
+
+
+def _check_kind(wanted, labels):
+    """Raises `ValueError` unless the examples are of the kind that the model is for."""
+    found = isinstance(wanted, dict)
+    if found and not {"boxes", "classes", "scores"} <= set(wanted):
+        raise ValueError(
+            "`model` must have one output of class scores, or be a detector. "
+            f"Received: a model with the outputs {sorted(wanted)}"
+        )
+    if found != isinstance(labels, dict) or (found and not {"boxes", "classes"} <= set(labels)):
+        raise ValueError(
+            "`dataset` must give (images, truth) to a detector, where truth is a dict with 'boxes' "
+            "and 'classes', and (images, labels) to any other model. Received: "
+            + (f"a dict of {sorted(labels)}" if isinstance(labels, dict) else "an array")
+            + (" for a detector" if found else "")
+        )
+
+
 def _fits(received, wanted):
+    if isinstance(wanted, dict):
+        same = isinstance(received, dict) and set(received) - {"raw"} == set(wanted) - {"raw"}
+        return same and received["boxes"].shape[::2] == wanted["boxes"].shape[::2]
+    if isinstance(received, dict):
+        return False
     are_classes = received.dtype.kind in "ui" and received.shape == (*wanted.shape[:-1], 1)
     return received.shape == wanted.shape or (wanted.ndim == 4 and are_classes)
 
@@ -171,10 +223,12 @@ def _examples(dataset, samples):
                 "`dataset` must give batches of (images, labels). "
                 f"Received: an element of type {type(batch).__name__}"
             )
-        images, labels = (np.asarray(part) for part in batch[:2])
+        images, labels = np.asarray(batch[0]), batch[1]
         count = int(min(left, len(images)))
-        if count:
-            yield images[:count], labels[:count]
+        if count and isinstance(labels, dict):
+            yield images[:count], {key: np.asarray(labels[key])[:count] for key in labels}
+        elif count:
+            yield images[:count], np.asarray(labels)[:count]
         left -= count
         if left <= 0:
             return
@@ -183,8 +237,9 @@ def _examples(dataset, samples):
 def _judge(report):
     reasons, limits = report.reasons, report.limits
     for key, word in (("flex_operators", "Flex"), ("custom_operators", "custom")):
-        if report.get(key):
-            reasons.append(f"It has {word} operators, which phones lack: {', '.join(report[key])}.")
+        names = [name for name in report.get(key) or [] if name != POSTPROCESS]
+        if names:
+            reasons.append(f"It has {word} operators, which phones lack: {', '.join(names)}.")
     if report.get("random_operators"):
         reasons.append(f"It draws random numbers: {', '.join(report.random_operators)}.")
     if not report.get("static_batch", True):
@@ -201,9 +256,11 @@ def _judge(report):
                 f"{allowed:.3g} is allowed."
             )
     if (report.get("share_different") or 0.0) > limits.get("share_different", 1.0):
+        what = f"of the outputs differ by more than {DIFFERENT:g}"
+        if report.metric_name == DetectionTally.metric:
+            what = "of the model's detections are not in the file's"
         reasons.append(
-            f"{report.share_different:.2%} of the outputs differ by more than {DIFFERENT:g}; at "
-            f"most {limits['share_different']:.2%} may."
+            f"{report.share_different:.2%} {what}; at most {limits['share_different']:.2%} may."
         )
     # A drop of exactly the limit passes; rounding of the quotient must not decide.
     if "metric_drop" in limits and report.metric_drop > limits["metric_drop"] + 1e-9:

@@ -5,8 +5,10 @@ import os
 
 import numpy as np
 
-from kvision.export.contents import describe, kind_of, resolve
+from kvision.export.contents import describe, kind_of, read_flatbuffer, resolve
+from kvision.export.decoding import decoder, padded
 from kvision.export.labels import labels_beside
+from kvision.export.metadata import read_metadata
 
 
 def load(path, threads=None):
@@ -64,18 +66,22 @@ class LoadedModel:
     def __repr__(self):
         return f"<LoadedModel {self.kind} {self.path} input_shape={self.input_shape}>"
 
-    def predict(self, images, batch_size=32):
+    def predict(self, images, batch_size=32, raw=False):
         """The model's outputs for some images.
 
         Args:
             images: array (n, height, width, channels), pixels 0..255, integers or floats. A file
                 that takes uint8 gets them rounded.
             batch_size: images that go through the model at once, where the file allows it.
+            raw: of a single-shot detector: whether to give what its network computed too, where
+                the file shows it.
 
         Returns:
             A float32 array (n, classes), of a segmenter (n, height, width, classes); whole numbers
             (n, height, width, 1) of a file that gives classes; a dict of arrays if the model has
-            several outputs.
+            several outputs. Of a detector, whichever file it is, `boxes` (n, most, 4), `classes`
+            (n, most) and `scores` (n, most), padded with class -1; with `raw=True` also `raw`, a
+            dict of `scores` (n, anchors, classes) and `offsets` (n, anchors, 4).
 
         Raises:
             ValueError: the images have another shape, or there are none.
@@ -99,9 +105,9 @@ class LoadedModel:
             )
         starts = range(0, len(images), batch_size)
         parts = [self._run(images[i : i + batch_size].astype("float32")) for i in starts]
-        if isinstance(parts[0], dict):
-            return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-        return np.concatenate(parts)
+        if isinstance(parts[0], dict) and not raw:
+            parts = [{key: part[key] for key in part if key != "raw"} for part in parts]
+        return _joined(parts)
 
 
 def load_keras(path):
@@ -144,23 +150,41 @@ def load_keras(path):
 
 def wrap(model, path=None):
     """A `keras.Model` as a `LoadedModel`."""
-    labels = labels_beside(path, model.output_shape[-1]) if path else None
+    from kvision.export.detectors import class_count, is_detector
+
+    classes = class_count(model) if is_detector(model) else model.output_shape[-1]
+    labels = labels_beside(path, classes) if path else None
     shape = model.input_shape[1:]
     return LoadedModel(lambda images: predict_keras(model, images), "keras", shape, path, labels)
 
 
 def predict_keras(model, images):
-    """Inference outputs of a `keras.Model` as NumPy arrays.
+    """Inference outputs of a `keras.Model` as NumPy arrays; of a detector as `predict` gives them.
 
     The model is called, not `predict`ed: `predict` of a model built for several replicas splits
     the batch among them, and fails where it leaves one of them empty.
     """
     import keras
 
+    from kvision.export import detectors
+
     outputs = model(keras.ops.convert_to_tensor(images, dtype="float32"), training=False)
-    return keras.tree.map_structure(
-        lambda x: keras.ops.convert_to_numpy(keras.ops.cast(x, "float32")), outputs
-    )
+    raw = outputs["raw"] if detectors.is_single_shot(model) else None
+    if detectors.is_detector(model):
+        outputs = detectors.detections(outputs)
+    outputs = keras.tree.map_structure(_numbers, outputs)
+    if raw is not None:
+        scores = detectors.probabilities(_numbers(raw["logits"]))
+        outputs["raw"] = {"scores": scores, "offsets": _numbers(raw["offsets"])}
+    return outputs
+
+
+def _numbers(tensor):
+    import keras
+
+    if not keras.backend.is_int_dtype(keras.backend.standardize_dtype(tensor.dtype)):
+        tensor = keras.ops.cast(tensor, "float32")
+    return keras.ops.convert_to_numpy(tensor)
 
 
 def _open_saved_model(path):
@@ -178,8 +202,9 @@ def _open_saved_model(path):
     def run(images):
         # `archive` is named here because its variables die with it.
         outputs = archive.signatures["serving_default"](**{name: tf.constant(images)})
-        outputs = {key: np.asarray(value, "float32") for key, value in outputs.items()}
-        return _plain(outputs)
+        outputs = {key: np.asarray(value) for key, value in outputs.items()}
+        whole = {key: value for key, value in outputs.items() if value.dtype.kind in "ui"}
+        return _plain({key: np.asarray(outputs[key], "float32") for key in outputs} | whole)
 
     outputs = list(serve.structured_outputs.values())
     labels = labels_beside(path, outputs[0].shape[-1] if len(outputs) == 1 else None)
@@ -197,6 +222,7 @@ def _open_tflite(path, threads):
     prepare = input_converter(report)
     source = interpreter.get_input_details()[0]["index"]
     sinks = _named_outputs(interpreter)
+    finish = _finish(path, report)
 
     def run(images):
         rows = []
@@ -204,10 +230,31 @@ def _open_tflite(path, threads):
             interpreter.set_tensor(source, image[None])
             interpreter.invoke()
             rows.append({key: _real(interpreter, detail) for key, detail in sinks.items()})
-        return _plain({key: np.concatenate([row[key] for row in rows]) for key in sinks})
+        return finish(_joined(rows))
 
     shape = [None if size < 0 else size for size in report.inputs[0]["shape"][1:]]
     return LoadedModel(run, "tflite", shape, path, report.labels)
+
+
+def _finish(path, report):
+    """A function from the outputs of a `.tflite` file to those of its model."""
+    if not report.detector:
+        return _plain
+    if len(report.outputs) == 4:
+        return _unpadded
+    model, data = read_flatbuffer(path)
+    return decoder(report.detector, read_metadata(model, data)["custom"])
+
+
+def _unpadded(outputs):
+    """Detections that an operator padded with anything, padded with class -1."""
+    rows = []
+    for i, number in enumerate(outputs["number"].ravel().astype(int)):
+        boxes, classes, scores = (
+            outputs[key][i, :number] for key in ("boxes", "classes", "scores")
+        )
+        rows.append(padded(np.clip(boxes, 0, 1), classes, scores, outputs["scores"].shape[1]))
+    return _joined([{key: value[None] for key, value in row.items()} for row in rows])
 
 
 def open_interpreter(path, threads):
@@ -267,3 +314,10 @@ def _real(interpreter, detail):
 
 def _plain(outputs):
     return next(iter(outputs.values())) if len(outputs) == 1 else outputs
+
+
+def _joined(parts):
+    """Batches of outputs one after the other, however they are nested."""
+    if isinstance(parts[0], dict):
+        return {key: _joined([part[key] for part in parts]) for key in parts[0]}
+    return np.concatenate(parts)

@@ -22,7 +22,8 @@ def saved_model(model, path):
     the model's own outputs; an older SavedModel of that name is replaced.
 
     Args:
-        model: a `keras.Model` from pixels 0..255 (batch, height, width, channels) to scores.
+        model: a `keras.Model` from pixels 0..255 (batch, height, width, channels) to scores, or a
+            detector, whose SavedModel gives `boxes`, `classes` and `scores`.
         path: the folder to write.
 
     Returns:
@@ -54,7 +55,7 @@ def saved_model(model, path):
     return path
 
 
-def export_graph(model, folder, batch_size, input_shape=None, label_map=False):
+def export_graph(model, folder, batch_size, input_shape=None, answer=None):
     """Writes the inference graph of `model` with Keras's own exporter.
 
     Args:
@@ -62,22 +63,35 @@ def export_graph(model, folder, batch_size, input_shape=None, label_map=False):
         folder: where to write; must not exist.
         batch_size: a fixed batch size, or `None` for any.
         input_shape: (height, width, channels); the model's own if `None`.
-        label_map: whether a segmenter gives classes in place of scores.
+        answer: what the graph gives. `None`: the model's outputs, of a detector its detections.
+            `"labels"`: of a segmenter the class of each pixel. `"raw"`: of a single-shot detector
+            what the network computes. `"objects"`: what TFLite's operator makes of that.
     """
     shape = (batch_size, *(input_shape or model.input_shape[1:]))
     signature = [keras.InputSpec(shape=shape, dtype="float32")]
     archive = keras.export.ExportArchive()
-    if label_map:
-        from kvision.export.label_maps import before_upsampling, label_function
-
-        size, model = model.output_shape[1:3], before_upsampling(model)
+    model, serve = _served(model, answer, shape[1:])
     archive.track(model)
-    # Not `model.export`: it leaves `training` open, and Keras's augmentation layers then act.
-    serve = functools.partial(model.__call__, training=False)
-    if label_map:
-        serve = label_function(model, size)
     archive.add_endpoint("serve", serve, input_signature=signature)
     archive.write_out(str(folder), verbose=False)
+
+
+def _served(model, answer, input_shape):
+    """The model whose weights are used, and the function that gives the answer."""
+    from kvision.export import detectors, label_maps
+
+    if answer == "labels":
+        scores = label_maps.before_upsampling(model)
+        return scores, label_maps.label_function(scores, model.output_shape[1:3])
+    if answer == "raw":
+        return model, detectors.raw_function(model)
+    if answer == "objects":
+        settings = detectors.detector_settings(model, input_shape)
+        return model, detectors.postprocess_function(model, settings)
+    if detectors.is_detector(model):
+        return model, detectors.detections_function(model)
+    # Not `model.export`: it leaves `training` open, and Keras's augmentation layers then act.
+    return model, functools.partial(model.__call__, training=False)
 
 
 def check_model(model):
@@ -131,7 +145,10 @@ def _check_copy(model, folder):
     images = np.random.default_rng(0).uniform(0, 255, (3, *shape)).astype("float32")
     copy = load(folder)
     for count in (1, 3):
-        wanted = keras.tree.flatten(predict_keras(model, images[:count]))
+        wanted = predict_keras(model, images[:count])
+        if isinstance(wanted, dict):
+            wanted.pop("raw", None)
+        wanted = keras.tree.flatten(wanted)
         got = keras.tree.flatten(copy.predict(images[:count]))
         difference = max(float(np.abs(a - b).max()) for a, b in zip(wanted, got, strict=True))
         largest = max(float(np.abs(a).max()) for a in wanted)

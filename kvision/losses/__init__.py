@@ -1,5 +1,6 @@
 """Losses that Keras lacks."""
 
+from kvision.losses.detection import hard_negatives, smooth_l1, softmax_focal
 from kvision.losses.segmentation import (
     BalancedBinaryCrossentropy,
     DiceLoss,
@@ -14,4 +15,7 @@ __all__ = [
     "MaskCrossentropy",
     "MaskFocalLoss",
     "SoftIoULoss",
+    "hard_negatives",
+    "smooth_l1",
+    "softmax_focal",
 ]

@@ -110,12 +110,17 @@ def official(name, **options):
 def _other_heads(source, model, heads):
     """The heads if the numbers of classes differ; else those that only our model has."""
     theirs, ours = ({layer.name: layer for layer in m.layers} for m in (source, model))
-    if "predictions" not in ours:
-        return ()
+    if "predictions" not in ours:  # a detector: heads by themselves, perhaps in a model of it
+        theirs, ours = ({layer.name: layer for layer in _weighted(m)} for m in (source, model))
+        return tuple(name for name in heads if _shapes(theirs, name) != _shapes(ours, name))
     classes = theirs["predictions"].output.shape[-1] if "predictions" in theirs else None
     if ours["predictions"].output.shape[-1] == classes:
         return tuple(name for name in heads if name not in theirs)
     return (*heads, *model.output_names) if isinstance(model.output, dict) else heads
+
+
+def _shapes(layers, name):
+    return [tuple(weight.shape) for weight in layers[name].weights] if name in layers else None
 
 
 def _weighted(model):

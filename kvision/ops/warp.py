@@ -116,7 +116,7 @@ def _pick(images, row, column, fill_mode, fill_value):
     row, column = _fold(row, height, fill_mode), _fold(column, width, fill_mode)
     # One gather of whole pixels from all images laid end to end.
     first = ops.reshape(ops.arange(batch, dtype="int32") * height, (-1, 1, 1))
-    pixels = ops.reshape(images, (-1, images.shape[-1]))
+    pixels = ops.reshape(images, (-1, ops.shape(images)[-1]))
     found = ops.take(pixels, (first + row) * width + column, axis=0)
     if inside is None:
         return found

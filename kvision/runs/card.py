@@ -2,10 +2,10 @@
 
 from string import Template
 
-from kvision.runs import classifying, segmenting
+from kvision.runs import classifying, detecting, segmenting
 from kvision.runs.tables import escape
 
-TASKS = {task.TASK: task for task in (classifying, segmenting)}
+TASKS = {task.TASK: task for task in (classifying, segmenting, detecting)}
 CARD = Template("""\
 # $name
 

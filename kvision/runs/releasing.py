@@ -9,7 +9,7 @@ from pathlib import Path
 from kvision import export, registry, visualize
 from kvision.export.label_maps import is_segmenter
 from kvision.export.labels import FILE_NAME, label_text
-from kvision.runs import classifying, segmenting
+from kvision.runs import classifying, detecting, segmenting
 from kvision.runs.card import model_card
 
 FILES = {None: "model.tflite", "float16": "model_float16.tflite", "dynamic": "model_dynamic.tflite"}
@@ -33,10 +33,10 @@ def release(
     Use it at the end of a training script. Run again on the same folder it replaces what it wrote.
 
     Args:
-        model: a trained classifier or segmenter; its input size must be known.
+        model: a trained classifier, segmenter or detector; its input size must be known.
         run_dir: the run folder; `history.csv`, if a training left one there, is drawn.
-        test: batches of `(images, labels)`, of a segmenter `(images, masks)`, that the model has
-            not seen.
+        test: batches of `(images, labels)`, of a segmenter `(images, masks)`, of a detector
+            `(images, truth)`, that the model has not seen.
         calibration: batches of training images, from which int8 takes its ranges.
         class_names: names in label order.
         quantize: which TFLite files to write: of `None`, `"float16"`, `"dynamic"`, `"int8"`.
@@ -60,7 +60,7 @@ def release(
     run_dir = Path(run_dir)
     (run_dir / "figures").mkdir(parents=True, exist_ok=True)
     print(f"Scoring {model.name} on the test images ...")
-    task = segmenting if is_segmenter(model) else classifying
+    task = _task_of(model)
     sample = task.Sample(model, test)
     metrics = sample.evaluate(class_names)
     model.save(run_dir / "model.keras")
@@ -85,6 +85,12 @@ def release(
     (run_dir / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     (run_dir / "README.md").write_text(model_card(card, run_dir), encoding="utf-8")
     return card
+
+
+def _task_of(model):
+    if isinstance(model.output, dict) and "boxes" in model.output:
+        return detecting
+    return segmenting if is_segmenter(model) else classifying
 
 
 def _export_all(model, run_dir, test, calibration, class_names, quantize, threads):

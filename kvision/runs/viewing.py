@@ -1,4 +1,4 @@
-"""What `kvision predict` says of a photo and draws: classes, masks, heat maps."""
+"""What `kvision predict` says of a photo and draws: classes, masks, boxes, heat maps."""
 
 import numpy as np
 
@@ -9,31 +9,43 @@ from kvision.ops.masks import centre_crop
 SIDE = 480  # the longer side of a photo in a figure
 
 
-def viewer(loaded, resize="stretch", top=3, tiles=False):
-    """The viewer for a model: a `MaskViewer` for segmenters, else a `ClassViewer`.
+def viewer(loaded, resize="stretch", top=3, tiles=False, score=0.5):
+    """The viewer for a model: a `ClassViewer`, `MaskViewer` or `BoxViewer`.
 
     Args:
         loaded: what `kv.export.load` returned; its input size must be known.
         resize: how photos get that size: `"stretch"`, `"crop"` or `"pad"`.
-        top: how many classes to name.
+        top: how many classes to name; of a detector, how many objects.
         tiles: whether a segmenter looks at photos in their own size, tile by tile.
+        score: of a detector, what scores less is not shown.
 
     Raises:
         ValueError: where `tiles` is asked for and the model is no segmenter.
     """
-    if is_segmenter(loaded):
+    task = task_of(loaded)
+    if task == "segmentation":
         return MaskViewer(loaded, resize, top, tiles)
     if tiles:
         raise ValueError(
             f"--tiles is for models that give a class to every pixel. Received: {loaded.path}"
         )
-    return ClassViewer(loaded, resize, top)
+    return (
+        BoxViewer(loaded, resize, top, score)
+        if task == "detection"
+        else ClassViewer(loaded, resize, top)
+    )
 
 
-def is_segmenter(loaded):
-    """Whether a loaded model answers for every pixel: asked by showing it a black picture."""
+def task_of(loaded):
+    """What a loaded model does, which is asked by showing it a black picture.
+
+    Returns:
+        `"classification"`, `"segmentation"` or `"detection"`.
+    """
     outputs = loaded.predict(np.zeros((1, *loaded.input_shape), "uint8"))
-    return not isinstance(outputs, dict) and outputs.ndim == 4
+    if isinstance(outputs, dict):
+        return "detection" if "boxes" in outputs else "classification"
+    return "segmentation" if outputs.ndim == 4 else "classification"
 
 
 def names_of(loaded, count):
@@ -58,9 +70,10 @@ class ClassViewer:
         best = np.argsort(-scores)[: self.top]
         return ", ".join(f"{names[i]} {scores[i]:.1%}" for i in best)
 
-    def figure(self):
+    def save(self, path):
+        """Writes a figure of the photos with their classes."""
         names = names_of(self.loaded, len(self.scores[0]))
-        return visualize.predictions(self.pictures, self.scores, names)
+        visualize.predictions(self.pictures, self.scores, names).savefig(path)
 
 
 class MaskViewer:
@@ -102,9 +115,50 @@ class MaskViewer:
         self.pictures.append(shown)
         self.masks.append(mask[rows.astype(int)][:, columns.astype(int)])
 
-    def figure(self):
+    def save(self, path):
+        """Writes a figure of the photos under their masks."""
         names = names_of(self.loaded, self.classes)
-        return visualize.overlays(self.pictures, self.masks, names)
+        visualize.overlays(self.pictures, self.masks, names).savefig(path)
+
+
+class BoxViewer:
+    """The objects in photos."""
+
+    def __init__(self, loaded, resize, top, score):
+        self.loaded, self.resize, self.top, self.score = loaded, resize, top, score
+        self.pictures, self.found = [], []
+
+    def look(self, photo):
+        """Takes a photo, uint8 (height, width, 3); returns a line of text about it."""
+        picture = data.resize_image(photo, self.loaded.input_shape, self.resize)
+        found = {key: value[0] for key, value in self.loaded.predict(picture[None]).items()}
+        shown = (found["classes"] >= 0) & (found["scores"] >= self.score)
+        found = {key: value[shown] for key, value in found.items()}
+        # Relative boxes fit the photo itself where the model is shown all of it.
+        self.pictures.append(photo if self.resize == "stretch" else picture)
+        self.found.append(found)
+        names = names_of(self.loaded, found["classes"].max(initial=-1) + 1)
+        pairs = zip(found["classes"][: self.top], found["scores"], strict=False)
+        told = [f"{names[label]} {score:.1%}" for label, score in pairs]
+        more = len(found["scores"]) - len(told)
+        count = f"{len(found['scores'])} objects" if len(found["scores"]) != 1 else "1 object"
+        return f"{count}{': ' if told else ''}{', '.join(told)}{f' and {more} more' * bool(more)}"
+
+    def save(self, path):
+        """Writes the photo with its boxes in its own size, or a figure of several photos."""
+        from PIL import Image
+
+        classes = [part["classes"].max(initial=-1) for part in self.found]
+        names = names_of(self.loaded, max(classes) + 1)
+        if len(self.pictures) > 1:
+            visualize.detections(
+                [at_most(picture) for picture in self.pictures], self.found, names=names
+            ).savefig(path)
+            return
+        (picture,), (found,) = self.pictures, self.found
+        if picture.shape[-1] == 1:
+            picture = np.repeat(picture, 3, axis=-1)
+        Image.fromarray(visualize.draw_boxes(picture, names=names, **found)).save(path)
 
 
 class HeatMapViewer:
@@ -116,10 +170,11 @@ class HeatMapViewer:
                 "--heatmap needs the Keras model. Pass model.keras, or a run folder with one in "
                 f"it. Received: {loaded.path}"
             )
-        if is_segmenter(loaded):
+        task = task_of(loaded)
+        if task != "classification":
             raise ValueError(
-                "--heatmap is for classifiers; this model gives a class to every pixel. "
-                f"Use --save. Received: {loaded.path}"
+                f"--heatmap is for classifiers; this model does {task}. Use --save. "
+                f"Received: {loaded.path}"
             )
         self.resize = resize
         self.model = models.class_activation_maps(export.load_keras(loaded.path))
@@ -137,8 +192,9 @@ class HeatMapViewer:
         self.photos.append(at_most(photo if self.resize == "stretch" else enlarged))
         self.titles.append(f"{names[label]}  {scores[label]:.0%}")
 
-    def figure(self):
-        return visualize.heatmaps(self.photos, self.maps, self.titles, self.margins)
+    def save(self, path):
+        """Writes a figure of the photos with their maps."""
+        visualize.heatmaps(self.photos, self.maps, self.titles, self.margins).savefig(path)
 
 
 def at_most(photo):

@@ -55,8 +55,8 @@ def test_what_is_asked_for_comes(training):
     assert images.shape == (4, 32, 32, 3)
     assert masks.shape == weights.shape == (4, 32, 32, 1)
     assert (masks.dtype, weights.dtype) == (np.uint8, np.float32)
-    images, objects = first(target="objects")
-    assert objects["bbox"].shape == (4, 1, 4)
+    images, truth = first(target="objects")
+    assert truth["boxes"].shape == (4, 1, 4)
     whole = first()
     assert set(whole) == {"image", "label", "objects", "segmentation_mask", "pixel_weight"}
     assert len(first(only("image", "segmentation_mask"))) == 2

@@ -92,10 +92,14 @@ def test_batches_for_each_task():
     assert images.shape == (4, *SIZE, 3)
     np.testing.assert_array_equal(images[0], first["image"])
     np.testing.assert_array_equal(masks[0], first["segmentation_mask"])
-    images, objects = next(iter(kv.data.batches(dataset, SIZE, 4, target="objects")))
+    images, truth = next(
+        iter(kv.data.batches(dataset, SIZE, 4, target="objects", masks=True))
+    )
     count = len(first["objects"]["label"])
-    np.testing.assert_allclose(objects["bbox"][0, :count], first["objects"]["bbox"], atol=1e-6)
-    np.testing.assert_array_equal(objects["label"][0, :count], first["objects"]["label"])
+    np.testing.assert_allclose(truth["boxes"][0, :count], first["objects"]["bbox"], atol=1e-6)
+    np.testing.assert_array_equal(truth["classes"][0, :count], first["objects"]["label"])
+    for mask, number in zip(truth["masks"][0].numpy(), first["objects"]["id"], strict=False):
+        np.testing.assert_array_equal(mask, first["instance_mask"][..., 0] == number)
 
 
 @pytest.mark.parametrize(

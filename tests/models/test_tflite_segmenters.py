@@ -43,9 +43,7 @@ def phone(request):
     keras.utils.set_random_seed(0)
     given = {"size": (64, 64), "difficulty": 0.0, "train": 128, "validation": 16}
     sets = kv.data.load("scenes", ["train", "validation"], **given)
-    train, held_out = (
-        kv.data.batches(s, (64, 64, 3), 8, target="segmentation_mask") for s in sets
-    )
+    train, held_out = (kv.data.batches(s, (64, 64, 3), 8, target="segmentation_mask") for s in sets)
     options = {"input_shape": (64, 64, 3), "classes": 9, **PHONES[request.param]}
     model = kv.build_model(request.param, **options)
     model.compile(keras.optimizers.Adam(2e-3), kv.losses.MaskCrossentropy())

@@ -5,7 +5,7 @@ import os
 import re
 
 from kvision.data.info import SkippedFile
-from kvision.data.listing import folders, list_files, looks_like_image
+from kvision.data.listing import folders, list_files, looks_like_image, stems_in
 from kvision.data.masks.known_classes import camvid_table, cityscapes_table, voc_table
 from kvision.data.masks.pairing import match
 from kvision.data.splits import ALIASES
@@ -191,9 +191,9 @@ def _voc(root):
     lists = os.path.join(root, "ImageSets", "Segmentation")
     wanted = {}
     for split, file in (("train", "train"), ("validation", "val"), ("test", "test")):
-        wanted[split] = _stems(os.path.join(lists, f"{file}.txt"))
+        wanted[split] = stems_in(os.path.join(lists, f"{file}.txt"))
     if not wanted["train"] and not wanted["validation"]:
-        wanted["train"] = _stems(os.path.join(lists, "trainval.txt")) or sorted(masks)
+        wanted["train"] = stems_in(os.path.join(lists, "trainval.txt")) or sorted(masks)
     for split, stems in wanted.items():
         if not any(stem in masks for stem in stems):
             continue  # the masks of VOC's test sets are not given away
@@ -210,15 +210,6 @@ def _voc(root):
             else:
                 layout.pairs[split].append((images[stem], masks[stem]))
     return layout
-
-
-def _stems(path):
-    """The lines of a list of images; they are looked up, never opened."""
-    if not os.path.isfile(path):
-        return []
-    with open(path, encoding="utf-8", errors="replace") as file:
-        lines = [line.strip() for line in file]
-    return list(dict.fromkeys(line for line in lines if line))
 
 
 def _cityscapes(root, truth):

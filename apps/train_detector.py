@@ -1,0 +1,185 @@
+"""Trains a detector on your pictures and boxes and leaves a run with checked phone files.
+
+Command:       python apps/train_detector.py photos/ --size 320 --run saved_models/photos
+No data yet:   python apps/train_detector.py scenes --size 128 --epochs 20
+Another net:   add --model FasterRCNN --option feature_pyramid=True, --model MaskRCNN or SSD300
+Fine-tuning:   add --backbone-weights imagenet (downloads once), or --weights saved_models/other
+Several hosts: start it on each with TF_CONFIG set, in a folder they share; then once without
+
+The data is a VOC folder, a COCO .json, a .csv of boxes, a TFDS name or 'scenes'. A killed run goes
+on when the same command is started again. Phones get SSDLite and SSD300; the two-stage networks
+are for the desk, and leave a SavedModel.
+"""
+
+import argparse
+import ast
+import os
+import shlex
+import sys
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+
+import kvision as kv
+
+PHONES = ("SSDLite", "SSD300")
+MASKS = ("MaskRCNN", "MaskXRCNN")
+
+
+def option(text):
+    """'alpha=0.5' as ('alpha', 0.5), 'annotations=boxes' as ('annotations', 'boxes')."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"must be NAME=VALUE. Received: {text}")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+def size(text):
+    """'320' as (320, 320), '240x320' as (240, 320)."""
+    sides = [int(side) for side in text.split("x")]
+    return (sides * 2)[:2]
+
+
+class Seconds(keras.callbacks.Callback):
+    """Notes how long each epoch took, for history.csv."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.start = time.time()
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["seconds"] = time.time() - self.start
+
+
+parser = argparse.ArgumentParser(
+    usage="%(prog)s data [options]; --help lists them",
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+)
+add = parser.add_argument
+add("data", help="a VOC folder, a COCO .json, a .csv of boxes, a TFDS name or 'scenes'")
+add("--run", type=Path, default="saved_models/detector", help="the folder that the run leaves")
+add("--model", default="SSDLite", help="a detector that `kvision models` lists (default SSDLite)")
+add("--backbone", help="a classifier to build on; the model's own by default")
+add("--option", type=option, action="append", default=[], help="of the model, e.g. most=50")
+add("--backbone-option", type=option, action="append", default=[], help="e.g. alpha=0.35")
+add("--data-option", type=option, action="append", default=[], help="e.g. difficulty=0.3")
+add("--split", type=option, action="append", default=[], help="e.g. train=train[:150]")
+add("--weights", help="what to fine-tune: a .keras file or a run")
+add("--backbone-weights", help="'imagenet', a .keras file or a run of a classifier")
+add("--size", type=size, default=(320, 320), help="of the model's input: 320 (default) or 240x320")
+add("--resize", default="stretch", choices=("stretch", "crop", "pad"))
+add("--epochs", type=int, default=60)
+add("--batch-size", type=int, default=16)
+add("--learning-rate", type=float, default=2e-3, help="at the start; it falls to 0 (default 2e-3)")
+add("--augment", default="crop", choices=("crop", "mirror", "none"), help="vary the pictures")
+add("--score-every", type=int, default=5, help="epochs between COCO scores (default 5)")
+add("--patience", type=int, help="stop after so many epochs without improvement")
+add("--devices", type=int, help="replicas; by default all GPUs, else the CPU")
+add("--mixed-precision", action="store_true", help="compute in 16 bits")
+add("--jit-compile", action="store_true", help="compile with XLA; pays on GPUs only")
+add("--seed", type=int, default=1)
+args = parser.parse_args()
+if args.model not in kv.list_models("detection"):
+    parser.error(f"--model must be one of {', '.join(kv.list_models('detection'))}")
+if args.epochs < 1:
+    parser.error("--epochs must be at least 1")
+
+strategy = kv.training.strategy(args.devices)
+keras.utils.set_random_seed(args.seed)
+if args.mixed_precision:
+    kv.training.mixed_precision()
+
+# Data: what the source has no split for is cut from its training images.
+source = {"source": args.data, **dict(args.data_option)}
+if args.data == "scenes":
+    source = {"size": tuple(args.size), "train": 2000, "validation": 100, "test": 200, **source}
+elif args.model in MASKS:
+    source = {"annotations": "instances", **source}
+try:
+    info = kv.data.load(**source, with_info=True)[1]
+    if "objects" not in info.features:
+        parser.error(f"{args.data} holds no boxes; apps/train_classifier.py is for labels")
+    splits = kv.data.three_splits(info) | dict(args.split)
+    sets = dict(zip(splits, kv.data.load(**source, split=list(splits.values())), strict=True))
+except (ValueError, TypeError, OSError) as error:
+    parser.error(f"{args.data} cannot be read so: {error}")
+sizes = {use: f"{split} ({len(sets[use])})" for use, split in splits.items()}
+print("Data:", ", ".join(f"{use} on {text}" for use, text in sizes.items()))
+names = list(info.features["objects"]["label"].names)
+shape = (*args.size, 3)
+
+# Model
+finished = kv.training.is_finished(args.run)
+with strategy.scope():
+    options = {"input_shape": shape, "classes": len(names), **dict(args.option)}
+    backbone = args.backbone or ("MobileNetV2" if args.backbone_weights else None)
+    try:
+        if backbone and not finished:
+            encoder = {"weights": args.backbone_weights, **dict(args.backbone_option)}
+            options["backbone"] = kv.build_model(
+                backbone, include_top=False, input_shape=shape, **encoder
+            )
+        if finished:
+            model = kv.export.load_keras(args.run)
+        else:
+            model = kv.build_model(args.model, weights=args.weights, **options)
+    except (TypeError, ValueError, FileNotFoundError) as error:
+        parser.error(f"{args.model} cannot be built so: {error}")
+if finished:
+    print(f"{args.run} is trained: exporting it again. To train anew, pass another --run.")
+    entry = kv.registry.entry_of(model)
+    of_another = entry is not None and entry.name != args.model
+    if of_another or (kv.export.load(args.run).labels, model.input_shape[1:]) != (names, shape):
+        parser.error(f"{args.run} has another model, size or other classes: pass another --run")
+
+
+def batches(use, **options):
+    given = {"image_size": shape, "batch_size": args.batch_size, "resize": args.resize}
+    given |= {"target": "objects", "masks": args.model in MASKS}
+    return kv.data.batches(sets[use], **given, **options)
+
+
+augment = {
+    "crop": kv.data.detection_augmentation(),
+    "mirror": [keras.layers.RandomFlip("horizontal")],
+    "none": None,
+}[args.augment]
+first_epoch = kv.training.completed_epochs(args.run)
+train = batches("train", training=True, augment=augment, seed=args.seed, first_epoch=first_epoch)
+validation = batches("validation")
+
+# Training
+if not finished:
+    with strategy.scope():
+        rate = args.learning_rate / 10 if args.weights else args.learning_rate
+        decay = keras.optimizers.schedules.CosineDecay(rate, args.epochs * len(train))
+        optimizer = keras.optimizers.Adam(decay, global_clipnorm=10.0)
+        model.compile(optimizer, jit_compile=args.jit_compile)
+    scores = kv.evaluation.DetectionScores(validation, names, frequency=args.score_every)
+    callbacks = [Seconds(), scores, *kv.training.callbacks(args.run, patience=args.patience)]
+    fit = {"epochs": args.epochs, "shuffle": False}  # the data comes shuffled
+    model.fit(train, validation_data=validation, callbacks=callbacks, **fit)
+
+if "TF_CONFIG" in os.environ:
+    sys.exit("Trained. Start the command once more on one host, without TF_CONFIG, to export it.")
+
+# Proof
+card = kv.runs.release(
+    model,
+    args.run,
+    test=batches("test"),
+    calibration=batches("train"),
+    class_names=names,
+    quantize=(None, "int8") if args.model in PHONES else (),
+    data=f"{info.name}: " + ", ".join(f"{use} on {text}" for use, text in sizes.items()),
+    command=shlex.join(["python", *sys.argv]),
+)
+scores = card["metrics"]["coco"]
+print(f"Test AP {scores['AP']:.2%}, AP50 {scores['AP50']:.2%}. Read {args.run}/README.md")
+sys.exit(0 if card["passed"] else 1)

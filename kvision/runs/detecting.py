@@ -1,0 +1,180 @@
+"""A detector's release: its scores, its pictures, its part of the card."""
+
+from string import Template
+
+import numpy as np
+
+from kvision import evaluation, visualize
+from kvision.ops import boxes as box_ops
+from kvision.runs.tables import escape, percent
+
+TASK = "detection"
+METRIC = "COCO AP"
+SHOWN = 0.5  # the score from which on a detection is drawn and counted in the gallery
+SCORES = Template("""\
+On $images test images the model did not see, with $objects objects to be found:
+
+| measure | boxes$masks_head |
+|---|---:|$masks_line
+$coco
+| VOC AP (area) | $voc_area |$masks_cell
+| VOC AP (11 points) | $voc_points |$masks_cell
+
+AP is COCO's mean over IoU 0.50 to 0.95. Small, medium and large mean up to 32x32, up to 96x96 and
+more pixels of the original pictures.
+
+| class | objects | AP | AP50 | precision | recall | from score |
+|---|---:|---:|---:|---:|---:|---:|
+$per_class
+
+Precision and recall are at IoU 0.5, from the score on where their F1 is best.
+
+![AP of each class](figures/per_class_ap.png)
+
+![Precision and recall](figures/precision_recall.png)
+
+![What goes wrong](figures/detection_errors.png)
+
+Some test images, the worst first; detections scored $shown and more:
+
+![Gallery](figures/gallery.png)""")
+USAGE = Template("""\
+On the command line, in this folder:
+
+```
+kvision predict $best photo.jpg --save found.jpg
+```
+
+In Python, without TensorFlow:
+
+```python
+import kvision as kv
+
+model = kv.export.load("$best")
+found = model.predict(images)  # (n, $shape), pixels 0..255
+print(found["boxes"][0], found["scores"][0])  # ymin, xmin, ymax, xmax in 0..1; best first
+print([model.labels[i] for i in found["classes"][0] if i >= 0])  # -1 is padding
+```
+
+On Android, with MediaPipe Tasks (labels, normalisation and anchors are inside the file):
+
+```kotlin
+val options = ObjectDetector.ObjectDetectorOptions.builder()
+    .setBaseOptions(BaseOptions.builder().setModelAssetPath("$best").build())
+    .setMaxResults(10)
+    .setScoreThreshold(0.5f)
+    .build()
+val detector = ObjectDetector.createFromOptions(context, options)
+val result = detector.detect(BitmapImageBuilder(bitmap).build())
+```
+""")
+_COCO = {
+    "AP": "**AP**",
+    "AP50": "AP50",
+    "AP75": "AP75",
+    "AP_small": "AP of small objects",
+    "AP_medium": "AP of medium objects",
+    "AP_large": "AP of large objects",
+    "AR1": "AR, 1 detection an image",
+    "AR10": "AR, 10 detections",
+    "AR100": "AR, 100 detections",
+    "AR_small": "AR of small objects",
+    "AR_medium": "AR of medium objects",
+    "AR_large": "AR of large objects",
+}
+
+
+def scores(metrics):
+    """The card's section on how good the model is."""
+    masks = metrics.get("coco_masks")
+    lines = []
+    for key, name in _COCO.items():
+        cells = [metrics["coco"][key], *([masks[key]] if masks else [])]
+        lines.append(f"| {name} | {' | '.join(map(percent, cells))} |")
+    return SCORES.substitute(
+        images=f"{metrics['images']:,}",
+        objects=f"{metrics['objects']:,}",
+        masks_head=" | masks" if masks else "",
+        masks_line="---:|" if masks else "",
+        masks_cell=" |" if masks else "",
+        coco="\n".join(lines),
+        voc_area=percent(metrics["voc"]["AP_area"]),
+        voc_points=percent(metrics["voc"]["AP_11_point"]),
+        per_class="\n".join(map(_class_row, metrics["per_class"])),
+        shown=SHOWN,
+    )
+
+
+def _class_row(row):
+    shares = " | ".join(percent(row[key]) for key in ("AP", "AP50", "precision", "recall"))
+    score = "–" if row["score"] is None else f"{row['score']:.2f}"
+    return f"| {escape(row['name'])} | {row['objects']:,} | {shares} | {score} |"
+
+
+class Sample:
+    """Model and test data in one, which keeps the pictures with the largest share of mistakes.
+
+    `kept` holds `(share of right objects and detections, number, picture, truth, prediction)`,
+    worst first.
+    """
+
+    def __init__(self, model, dataset, most=6):
+        self.model, self.dataset, self.most = model, dataset, most
+        self.kept = []
+        self.seen = 0
+
+    def evaluate(self, class_names):
+        """The metrics of the model on the test data."""
+        return evaluation.evaluate_detector(self, self, class_names)
+
+    def __iter__(self):
+        for images, truth in self.dataset:
+            self.truth = {key: np.asarray(value) for key, value in truth.items()}
+            yield images, truth
+
+    def predict(self, images, batch_size=None):
+        found = self.model.predict(images, batch_size=batch_size, verbose=0)
+        for index, image in enumerate(images):
+            truth, prediction = (
+                {key: np.asarray(value[index]) for key, value in part.items()}
+                for part in (self.truth, found)
+            )
+            picture = np.clip(np.array(image), 0, 255).astype("uint8")
+            share = share_right(truth, prediction)
+            self.kept.append((share, self.seen, picture, truth, prediction))
+            self.seen += 1
+        self.kept = sorted(self.kept, key=lambda row: row[:2])[: self.most]
+        return found
+
+    def figures(self, card):
+        """The figures of the card, `{name: Figure}`."""
+        names, metrics = card["classes"], card["metrics"]
+        _, _, images, truths, predictions = zip(*self.kept, strict=True)
+        return {
+            "per_class_ap": visualize.per_class_ap(metrics["per_class"]),
+            "precision_recall": visualize.precision_recall(metrics["curves"], names),
+            "detection_errors": visualize.detection_errors(metrics["errors"]),
+            "gallery": visualize.detections(images, predictions, truths, names, threshold=SHOWN),
+        }
+
+
+def share_right(truth, prediction):
+    """Of a picture's objects and detections, the share that found each other: 1.0 is faultless.
+
+    Args:
+        truth: dict of `boxes` `(n, 4)` and `classes` `(n,)`, -1 where padded.
+        prediction: the same with `scores`; those below `SHOWN` do not count.
+    """
+    objects, found = truth["classes"] >= 0, prediction["scores"] >= SHOWN
+    count = objects.sum() + found.sum()
+    if not count:
+        return 1.0
+    overlaps = np.array(box_ops.iou(truth["boxes"][objects], prediction["boxes"][found]))
+    same = truth["classes"][objects][:, None] == prediction["classes"][found]
+    overlaps = np.where(same, overlaps, 0.0)
+    pairs = 0
+    while overlaps.size and overlaps.max() >= 0.5:
+        row, column = np.unravel_index(overlaps.argmax(), overlaps.shape)
+        overlaps[row], overlaps[:, column] = 0.0, 0.0
+        pairs += 1
+    return float(2 * pairs / count)
