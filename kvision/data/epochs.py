@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from kvision.data.boxes.objects import moved, moving
+from kvision.data.boxes.objects import cut, moved, moving
 
 _CHUNK = 256
 # What moves with the pixels, and its name in the augmentation steps.
@@ -121,6 +121,8 @@ def _apply(stage, example, draws):
             changing[name] = example[key]
     for number, step in stage:
         changing = step(changing, draws[number])
+        if "boxes" in changing:
+            changing = cut(changing)
     example = {**example, "image": changing["image"]}
     if "objects" in example:
         example["objects"] = moved(example["objects"], changing)

@@ -163,11 +163,13 @@ class Warp:
             if name in example:
                 result[name] = warp(example[name], "nearest", fill)
         if "boxes" in example:
-            result["boxes"] = self._project_boxes(example["boxes"], matrix)
+            result["boxes"], shown = self._project_boxes(example["boxes"], matrix)
+            if "shown" in example:
+                result["shown"] = example["shown"] * shown
         return result
 
     def _project_boxes(self, boxes, matrix):
-        """The upright boxes around what is visible of the moved boxes."""
+        """The upright boxes around what is visible of the moved boxes, and how much that is."""
         scale = tf.constant([self.size[1], self.size[0]], tf.float32)
 
         def move(points, by):
@@ -192,7 +194,9 @@ class Warp:
         seen = tf.concat([seen, tf.reduce_all(covered, axis=-1, keepdims=True)], axis=1)
         low = tf.reduce_min(tf.where(seen, points, 2.0), 1)
         high = tf.reduce_max(tf.where(seen, points, -1.0), 1)
-        return tf.concat([low[:, ::-1], high[:, ::-1]], axis=-1)
+        whole = tf.reduce_prod(tf.reduce_max(corners, 1) - tf.reduce_min(corners, 1), axis=-1)
+        shown = tf.math.divide_no_nan(tf.reduce_prod(tf.maximum(high - low, 0.0), axis=-1), whole)
+        return tf.concat([low[:, ::-1], high[:, ::-1]], axis=-1), shown
 
 
 def ordered(boxes):

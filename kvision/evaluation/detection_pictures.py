@@ -142,7 +142,7 @@ def _compared(truth, found):
         scores=found["scores"][taken].astype("float64"),
     )
     if "masks" in truth and "masks" in found:
-        picture.true_masks = _enlarged(truth["masks"][real], size)
+        picture.true_masks = enlarged_codes(truth["masks"][real], size)
         picture.masks = _pasted(found["masks"][taken], found["boxes"][taken], size)
     return picture
 
@@ -151,12 +151,12 @@ def _in_pixels(boxes, size):
     """Boxes `(n, 4)` rel_yxyx as COCO's x, y, width and height."""
     height, width = size
     corners = boxes.astype("float64") * (height, width, height, width)
-    top, left, bottom, right = corners.round(_DECIMALS).T
+    top, left, bottom, right = corners.T
     sides = np.stack([left, top, np.maximum(right - left, 0), np.maximum(bottom - top, 0)], -1)
     return sides.round(_DECIMALS)
 
 
-def _enlarged(masks, size):
+def enlarged_codes(masks, size):
     """Run-length codes of masks `(n, height, width)`, each pixel repeated to the frame's size."""
     rows, columns = (
         ((np.arange(whole) + 0.5) * have / whole).astype(int)

@@ -104,14 +104,17 @@ def tflite(
     if labels is not None:
         check_label_count(labels, _classes(model))
     shape = _input_shape(model, input_shape)
+    settings = detector_settings(model, shape) if answer in ("raw", "objects") else None
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as workspace:
         workspace = Path(workspace)
         images = calibration_images(calibration, shape) if quantize == "int8" else None
         model = as_float32(model)
         file = _convert(model, quantize, shape, images, answer, workspace)
-        metadata, own = _metadata(model, file, shape, labels, answer)
-        own |= {"quantize": quantize, "keras": keras.__version__, "kvision": _version()}
+        metadata = _metadata(model, file, shape[2], labels, answer, settings)
+        own = {"quantize": quantize, "keras": keras.__version__, "kvision": _version()}
+        if settings:  # the anchors are in MediaPipe's metadata
+            own["detector"] = {key: settings[key] for key in settings if key != "anchors"}
         file.write_bytes(attach(file.read_bytes(), metadata, own, labels))
         _check_file(describe(file), quantize)
         if labels:
@@ -136,17 +139,13 @@ def _answer(model, label_map, postprocess):
     return "labels" if label_map else None
 
 
-def _metadata(model, file, shape, labels, answer):
-    """The metadata of a file, and what else it carries for `kv.export.load`."""
+def _metadata(model, file, channels, labels, answer, settings):
     line = f"{model.name}, from pixels 0..255."
-    if answer not in ("raw", "objects"):
-        segmenter = None if answer == "labels" else _segmenter_activation(model)
-        return build_metadata(model.name, line, shape[2], labels, segmenter=segmenter), {}
-    settings = detector_settings(model, shape)
-    order = output_order(file)
-    metadata = build_detector_metadata(model.name, line, shape[2], order, settings, labels)
-    del settings["anchors"]  # MediaPipe's metadata have them
-    return metadata, {"detector": settings}
+    if settings:
+        order = output_order(file)
+        return build_detector_metadata(model.name, line, channels, order, settings, labels)
+    segmenter = None if answer == "labels" else _segmenter_activation(model)
+    return build_metadata(model.name, line, channels, labels, segmenter=segmenter)
 
 
 def as_float32(model):

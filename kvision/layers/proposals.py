@@ -2,7 +2,7 @@ import keras
 from keras import ops
 
 from kvision.ops import boxes as box_ops
-from kvision.ops.suppression import NONE, check_suppression, suppress
+from kvision.ops.suppression import NONE, check_suppression, smaller, suppress
 
 
 @keras.saving.register_keras_serializable(package="kvision")
@@ -97,9 +97,7 @@ class Proposals(keras.layers.Layer):
     def _best(self, scores, offsets, anchors, number):
         """Scores and boxes of the best anchors of a level."""
         scores = ops.stop_gradient(ops.cast(scores, "float32"))
-        size = ops.shape(scores)[1]
-        number = min(number, size) if isinstance(size, int) else ops.minimum(number, size)
-        scores, order = ops.top_k(scores, number)
+        scores, order = ops.top_k(scores, smaller(number, ops.shape(scores)[1]))
         offsets = ops.take_along_axis(ops.stop_gradient(offsets), order[..., None], axis=1)
         anchors = ops.take(anchors, order, axis=0)
         return scores, box_ops.clip(box_ops.decode(offsets, anchors, self.variances))

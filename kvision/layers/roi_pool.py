@@ -29,8 +29,8 @@ class RoIPool(keras.layers.Layer):
 
     Differs from the paper: the authors' code takes corners as inclusive pixels and rounds
     `x2 / stride`, so that a region may reach one cell further; here, as both ends are edges between
-    cells, the whole picture is the whole map, and its neighbour begins where a region ends. A feature
-    map of unknown size may have up to 128 cells a side.
+    cells, the whole picture is the whole map, and its neighbour begins where a region ends.
+    A feature map of unknown size may have up to 128 cells a side.
 
     Reference:
         Girshick: Fast R-CNN, 2015, section 2.1.

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from kvision.ops.suppression import smaller
+
 POSITIVE, NEGATIVE, IGNORED = 1, 0, -1
 
 
@@ -142,14 +144,9 @@ def _one_each(iou, index):
     Returns:
         The index with these anchors' truths, and whether an anchor is one of them.
     """
-    batch, anchors, truths = ops.shape(iou)
+    anchors, truths = ops.shape(iou)[1:]
     # Others can take no more anchors from a truth than there are truths.
-    number = (
-        min(anchors, truths)
-        if isinstance(truths, int) and isinstance(anchors, int)
-        else (ops.minimum(anchors, truths))
-    )
-    overlaps, places = ops.top_k(ops.swapaxes(iou, 1, 2), number)
+    overlaps, places = ops.top_k(ops.swapaxes(iou, 1, 2), smaller(anchors, truths))
 
     def unfinished(overlaps, given):
         return ops.any(overlaps > 0)

@@ -106,7 +106,7 @@ def suppress_classes(
     boxes, scores = _one_more(*_tensors(boxes, scores))
     classes = scores.shape[-1]
     scores = ops.reshape(scores, (ops.shape(scores)[0], ops.shape(scores)[1] * classes))
-    scores, order = ops.top_k(scores, _smaller(candidates, ops.shape(scores)[1]))
+    scores, order = ops.top_k(scores, smaller(candidates, ops.shape(scores)[1]))
     if len(boxes.shape) == 4:
         boxes = ops.reshape(boxes, (ops.shape(boxes)[0], ops.shape(boxes)[1] * classes, 4))
         boxes = ops.take_along_axis(boxes, order[..., None], axis=1)
@@ -204,8 +204,10 @@ def _one_more(boxes, scores):
     return boxes, ops.pad(scores, margin + empty, constant_values=NONE)
 
 
-def _smaller(number, size):
-    return min(number, size) if isinstance(size, int) else ops.minimum(number, size)
+def smaller(first, second):
+    """The smaller of two sizes, which are whole numbers or, of open shapes, tensors."""
+    known = isinstance(first, int) and isinstance(second, int)
+    return min(first, second) if known else ops.minimum(first, second)
 
 
 def _taken(boxes, groups, places):

@@ -23,6 +23,7 @@ COLUMNS = {
     "input": "---:",
     "error, top-1 / top-5 %": "---:",
     "mean IoU %": "---:",
+    "mean AP %": "---:",
     "protocol": "---",
     "CPU ms": "---:",
     "TFLite ms": "---:",
@@ -31,11 +32,16 @@ COLUMNS = {
     "int8 MB": "---:",
 }
 # The figure by which the networks of a task are judged; there is none for the others.
-JUDGED = {"classification": "error, top-1 / top-5 %", "segmentation": "mean IoU %"}
+JUDGED = {
+    "classification": "error, top-1 / top-5 %",
+    "segmentation": "mean IoU %",
+    "detection": "mean AP %",
+}
 TITLES = {
     "classification": "Classification",
     "segmentation": "Segmentation",
     "edges": "Edges",
+    "detection": "Detection",
 }
 # What `kvision models` shows, with narrow headings, and of it what fits 80 columns.
 LISTED = {
@@ -46,6 +52,7 @@ LISTED = {
     "input": "input",
     "error, top-1 / top-5 %": "top-1 / 5\nerror %",
     "mean IoU %": "mean\nIoU %",
+    "mean AP %": "mean\nAP %",
     "CPU ms": "CPU\nms",
     "TFLite ms": "TFLite\nms",
     "MB": "file\nMB",
@@ -59,7 +66,7 @@ PAGE = Template("""\
 
 <!-- Written by `make models` from the registry and kvision/runs/measured.json. -->
 
-Each is a function of `kv.models` that returns a plain `keras.Model`. This table is also there as
+Each is a function of `kv.models` that returns a `keras.Model`. This table is also there as
 `kvision models`, and all of one network as `kvision models ResNet50`.
 
 ```python
@@ -138,7 +145,8 @@ def row(entry, record=None):
             str(error) for error in entry.errors or () if error is not None
         ),
         "mean IoU %": str(entry.mean_iou or ""),
-        "protocol": entry.protocol if entry.errors or entry.mean_iou else "",
+        "mean AP %": str(entry.mean_ap or ""),
+        "protocol": entry.protocol if entry.errors or entry.mean_iou or entry.mean_ap else "",
         "CPU ms": _short(record.get("cpu_ms")),
         "TFLite ms": _short(files["tflite"].get("ms")),
         "MB": _short(files["tflite"].get("megabytes")),
@@ -165,6 +173,7 @@ def facts(entry, record=None):
         "default input": known["input"],
         "published error": f"{shares} ({entry.protocol})" if shares else "",
         "published IoU": f"{entry.mean_iou} % ({entry.protocol})" if entry.mean_iou else "",
+        "published AP": f"{entry.mean_ap} % ({entry.protocol})" if entry.mean_ap else "",
         "levels": ", ".join(f"{stride} {layer}".strip() for stride, layer in levels),
         "for phones": known["phone"],
         "CPU, Keras": f"{known['CPU ms']} ms" if known["CPU ms"] else "",
@@ -232,7 +241,8 @@ def _built_shape(name):
     import keras
 
     with keras.StatelessScope(initialize_variables=False):  # shapes only: nothing is allocated
-        return registry.build_model(name).input_shape[1:]
+        shape = registry.build_model(name).input_shape
+    return (shape["image"] if isinstance(shape, dict) else shape)[1:]
 
 
 def _short(number):

@@ -48,8 +48,8 @@ def one_pass(name, picture, proposals):
 
 
 def test_speed_up_of_each_step_over_the_last(picture, capsys):
+    proposals = kv.classical.selective_search(picture)
     search = seconds(lambda: kv.classical.selective_search(picture), 1)
-    proposals = kv.classical.selective_search(picture, "quality")
     network = kv.models.VGG16(alpha=ALPHA, classes=CLASSES + 1)
     regions = kv.classical.RegionFeatures(network)
     regions(picture, proposals[:1])
@@ -63,8 +63,8 @@ def test_speed_up_of_each_step_over_the_last(picture, capsys):
         keras.backend.clear_session()
     whole = {name: t + search * (name != "Faster R-CNN") for name, t in times.items()}
     with capsys.disabled():
-        print(f"\nOne picture of {SIZE[1]}x{SIZE[0]}, VGG16 of width {ALPHA}, ")
-        print(f"{len(proposals)} regions; fast selective search takes {search:.2f} s")
+        print(f"\nOne picture of {SIZE[1]}x{SIZE[0]}, VGG16 of width {ALPHA}")
+        print(f"{len(proposals)} regions, which selective search takes {search:.2f} s to find")
         print(f"  {'':14}  network  over the last     whole  over the last")
         for last, name in zip([None, *times], times, strict=False):
             gain, total = (

@@ -8,6 +8,7 @@ from prepared_detections import NAMES, Fixed, in_batches, padded, world
 
 import kvision as kv
 from kvision.evaluation.coco_ap import COCO_NUMBERS
+from kvision.evaluation.detection_pictures import enlarged_codes
 
 
 def by_hand(pictures, tmp_path, kind="bbox"):
@@ -138,6 +139,27 @@ def halves(random, count, size):
         mask[: random.integers(8, 28), random.integers(0, 12) :] = 1
         objects.append({"bbox": [x, y, 28, 28], "class": int(random.integers(0, 2)), "mask": mask})
     return objects
+
+
+def test_overlaps_of_whole_pixels_are_exact():
+    # The IoU is 0.5, whatever the size of the picture makes of the boxes in float32.
+    true = [{"bbox": [17.0, 33.0, 13.0, 29.0], "class": 0, "area": 377.0}]
+    found = [{"bbox": [17.0, 33.0, 26.0, 29.0], "class": 0, "score": 0.5}]
+    for length in range(80, 120):
+        model, batches = in_batches([{"size": (length, length), "true": true, "found": found}])
+        result = kv.evaluation.evaluate_detector(model, batches)
+        assert result["coco"]["AP50"] == pytest.approx(1)
+        assert result["voc"]["AP_area"] == 1
+
+
+def test_true_masks_are_enlarged_about_the_middle_of_pixels():
+    from pycocotools import mask as coding
+
+    small = np.array([[[1, 0], [0, 1]]])
+    code = enlarged_codes(small, (3, 5))[0]
+    assert coding.decode(code).tolist() == [[1, 1, 0, 0, 0], [0, 0, 1, 1, 1], [0, 0, 1, 1, 1]]
+    wide = np.arange(12).reshape(1, 2, 6) % 2
+    assert coding.decode(enlarged_codes(wide, (2, 2))[0]).tolist() == [[1, 0], [1, 0]]
 
 
 @pytest.mark.parametrize("enlarged", [1, 2])

@@ -99,6 +99,89 @@ def exported(tiny, digits, tmp_path_factory):
     return path_of
 
 
+SHAPES = ["bright", "red", "blue"]
+_COLOURS = [(230, 230, 230), (230, 40, 40), (40, 40, 230)]
+
+
+def squares(count, seed, size=64):
+    """Squares of three colours on dark ground, at most three in a picture, and the truth."""
+    random = np.random.default_rng(seed)
+    images = random.uniform(0, 60, (count, size, size, 3))
+    boxes, classes = np.zeros((count, 3, 4), "float32"), np.full((count, 3), -1, "int32")
+    for i in range(count):
+        for n in range(random.integers(0, 4)):
+            side, label = random.choice((12, 16, 24, 32)), random.integers(3)
+            top, left = random.integers(0, size - side, 2)
+            images[i, top : top + side, left : left + side] = _COLOURS[label]
+            boxes[i, n] = np.array([top, left, top + side, left + side]) / size
+            classes[i, n] = label
+    truth = {"boxes": boxes, "classes": classes, "difficult": classes < -1, "crowd": classes < -1}
+    return images.round().astype("uint8"), truth
+
+
+@pytest.fixture(scope="session", name="squares")
+def squares_fixture():
+    return squares
+
+
+def build_detector(variances=(0.1, 0.1, 0.2, 0.2)):
+    """A small detector of one pass: two levels of two shapes."""
+    from kvision.models.detection.single_shot import SingleShotDetector, single_shot_network
+
+    image = keras.Input((64, 64, 3))
+    x, maps = layers.Rescaling(1 / 127.5, -1)(image), []
+    for filters in (16, 24, 32, 48):
+        x = layers.Conv2D(filters, 3, strides=2, padding="same", use_bias=False)(x)
+        x = layers.ReLU(6.0)(layers.BatchNormalization(momentum=0.9)(x))
+        maps.append(x)
+
+    def predictor(x, filters, name, bias):
+        return layers.Conv2D(filters, 3, padding="same", bias_initializer=bias, name=name)(x)
+
+    network = single_shot_network(
+        image,
+        maps[2:],
+        [[(12, 12), (16, 16)], [(24, 24), (32, 32)]],
+        3,
+        predictor,
+        variances=variances,
+        detections={"iou_threshold": 0.5, "score_threshold": 0.05, "most": 20},
+        name="squares",
+    )
+    return SingleShotDetector(network, variances=variances)
+
+
+@pytest.fixture(scope="session")
+def detector():
+    keras.utils.set_random_seed(0)
+    model = build_detector()
+    rate = keras.optimizers.schedules.CosineDecay(1e-2, 16 * 15)
+    model.compile(keras.optimizers.Adam(rate))
+    images, truth = squares(512, seed=0)
+    model.fit(images.astype("float32"), truth, batch_size=32, epochs=15, verbose=0)
+    return model
+
+
+@pytest.fixture(scope="session")
+def detector_file(detector, tmp_path_factory):
+    """The path of `detector` in a format, exported on first use."""
+    folder, made = tmp_path_factory.mktemp("detector"), {}
+
+    def path_of(kind, postprocess=False):
+        if (kind, postprocess) not in made:
+            made[kind, postprocess] = kv.export.tflite(
+                detector,
+                folder / f"{kind}{'_objects' * postprocess}.tflite",
+                kind,
+                calibration=squares(100, seed=0)[0],
+                labels=SHAPES,
+                postprocess=postprocess,
+            )
+        return made[kind, postprocess]
+
+    return path_of
+
+
 @pytest.fixture
 def convert():
     """TensorFlow's converter as others use it, for files that kvision would not write."""

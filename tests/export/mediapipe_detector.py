@@ -14,7 +14,7 @@ from mediapipe.tasks.python import BaseOptions, vision
 
 def main():
     model, images = sys.argv[1], np.load(sys.argv[2], allow_pickle=False)
-    threshold = float(sys.argv[3]) if len(sys.argv) > 3 else None
+    threshold = float(sys.argv[3]) if len(sys.argv) > 3 else 0.0
     options = vision.ObjectDetectorOptions(
         base_options=BaseOptions(model_asset_path=model),
         max_results=-1,

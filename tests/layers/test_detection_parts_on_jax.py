@@ -67,4 +67,4 @@ def test_on_jax(tmp_path):
     with np.load(path) as theirs:
         assert len(theirs.files) == len(expected) > 15
         for name, values in zip(theirs.files, expected, strict=True):
-            np.testing.assert_allclose(theirs[name], values, atol=1e-5, err_msg=name)
+            np.testing.assert_allclose(theirs[name], values, atol=1e-5, rtol=1e-5, err_msg=name)

@@ -103,7 +103,8 @@ def test_nothing_to_find(number):
     boxes, classes, scores = suppress_classes(
         np.zeros((2, number, 4)), np.zeros((2, number, 3)), most=4
     )
-    assert not np.any(boxes) and not np.any(scores)
+    assert not np.any(boxes)
+    assert not np.any(scores)
     assert np.all(np.asarray(classes) == -1)
     assert not np.asarray(soft_suppress(np.zeros((2, number, 4)), np.zeros((2, number)))[1]).any()
 
@@ -138,7 +139,8 @@ def test_each_class_by_itself(per_class):
         np.testing.assert_array_equal(found[1][picture][:number], [e[1] for e in expected])
         np.testing.assert_array_equal(found[0][picture][:number], [e[2] for e in expected])
         assert np.all(found[1][picture][number:] == -1)
-        assert not found[0][picture][number:].any() and not found[2][picture][number:].any()
+        assert not found[0][picture][number:].any()
+        assert not found[2][picture][number:].any()
 
 
 def test_only_candidates_are_looked_at():

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from kvision.data.boxes.instance_masks import as_channels, from_channels, pack_masks, unpack_masks
-from kvision.data.boxes.objects import moved, row_shapes
+from kvision.data.boxes.objects import cut, moved, moving, row_shapes
 
 _TILES = 4
 _SMALLEST = 0.5  # the side of the part, as a share of that of all four
@@ -62,7 +62,7 @@ class Mosaic:
 
     def _mixed(self, examples, draws):
         """The members of a group, each with the objects of all four and where they are now."""
-        images, objects = examples["image"], examples["objects"]
+        images, objects = examples["image"], _with_one_more(examples["objects"])
         values = draws[0]["values"]
         members = tf.shape(images)[0]
 
@@ -140,6 +140,16 @@ def _look(pixels, window, size):
     )[0]
 
 
+def _with_one_more(objects):
+    """Objects with another row of padding: `unbatch` must not meet tensors without elements."""
+    objects = {
+        key: tf.pad(rows, [[0, 0], [0, 1]] + [[0, 0]] * (rows.shape.rank - 2))
+        for key, rows in objects.items()
+    }
+    last = tf.range(tf.shape(objects["label"])[1]) == tf.shape(objects["label"])[1] - 1
+    return {**objects, "label": tf.where(last, tf.constant(-1, tf.int64), objects["label"])}
+
+
 def _flat(rows):
     """Rows (4, n, ...) as (4 n, ...)."""
     return tf.reshape(rows, tf.concat([[-1], tf.shape(rows)[2:]], axis=0))
@@ -154,7 +164,6 @@ def _settle(example, draws):
     objects = dict(example["objects"])
     there = objects["label"] >= 0
     objects = {key: tf.boolean_mask(value, there) for key, value in objects.items()}
-    changed = {"boxes": objects.pop("boxes")}
-    if "mask" in objects:
-        changed["masks"] = as_channels(unpack_masks(objects["mask"], example["image"].shape[1]))
-    return {**example, "objects": moved(objects, changed)}, draws
+    boxes = objects.pop("boxes")
+    changed = {**moving(objects, example["image"].shape[1]), "boxes": boxes}
+    return {**example, "objects": moved(objects, cut(changed))}, draws

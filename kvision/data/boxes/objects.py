@@ -74,12 +74,23 @@ def moving(objects, width):
         width: of the image.
 
     Returns:
-        A dict of `boxes` and, if there, `masks`: uint8 (height, width, n + 1), see `as_channels`.
+        A dict of `boxes`, of `shown`: float32 (n,), how much of each is still to be seen, and, if
+        there, of `masks`: uint8 (height, width, n + 1), see `as_channels`.
     """
-    if "mask" not in objects:
-        return {"boxes": objects["bbox"]}
-    masks = as_channels(unpack_masks(objects["mask"], width))
-    return {"boxes": objects["bbox"], "masks": masks}
+    changing = {"boxes": objects["bbox"], "shown": tf.ones_like(objects["bbox"][:, 0])}
+    if "mask" in objects:
+        changing["masks"] = as_channels(unpack_masks(objects["mask"], width))
+    return changing
+
+
+def cut(changing):
+    """What `moving` returned, moved, with the boxes cut at the border of the image.
+
+    What one step moves out of sight, the next must not bring back.
+    """
+    boxes = tf.clip_by_value(changing["boxes"], 0.0, 1.0)
+    share = tf.math.divide_no_nan(box_area(boxes), box_area(changing["boxes"]))
+    return {**changing, "boxes": boxes, "shown": changing["shown"] * share}
 
 
 def moved(objects, changed):
@@ -87,26 +98,23 @@ def moved(objects, changed):
 
     Args:
         objects: dict with one row for each object; masks packed.
-        changed: what `moving` returned, moved.
+        changed: what `moving` returned, moved and cut.
 
     Returns:
         A dict as `objects`, without those that lie outside now. An object of whose box less than a
         quarter is left, or of whose mask nothing, is difficult.
     """
-    boxes = changed["boxes"]
-    seen = tf.clip_by_value(boxes, 0.0, 1.0)
+    boxes, gone, area = changed["boxes"], changed["shown"] < _STILL_SEEN, None
     objects = dict(objects)
-    gone = box_area(seen) < _STILL_SEEN * box_area(boxes)
-    area = None
     if "masks" in changed:
         masks = from_channels(changed["masks"], changed["masks"].shape[:2])
-        masks, seen = fit_together(masks, seen)
+        masks, boxes = fit_together(masks, boxes)
         objects["mask"] = pack_masks(masks)
         area = tf.reduce_mean(tf.cast(masks, tf.float32), axis=(1, 2))
         gone |= area == 0.0
     if "is_difficult" in objects:
         objects["is_difficult"] |= gone
-    return move_objects(objects, seen, _SMALLEST, area)
+    return move_objects(objects, boxes, _SMALLEST, area)
 
 
 def move_objects(objects, boxes, smallest, area=None):
@@ -157,8 +165,9 @@ def as_truth(batch):
     truth = {
         "boxes": objects["bbox"],
         "classes": tf.cast(objects["label"], tf.int32),
-        "crowd": objects["is_crowd"],
-        "difficult": objects["is_difficult"],
+        # No bool: `fit` adds up a first batch under a distribution strategy (Keras 3.15).
+        "crowd": tf.cast(objects["is_crowd"], tf.int32),
+        "difficult": tf.cast(objects["is_difficult"], tf.int32),
         "area": objects["area"],
         "size": batch["size"],
     }

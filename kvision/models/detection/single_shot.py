@@ -3,9 +3,7 @@
 import keras
 from keras import layers, ops
 
-from kvision.layers import BoxDecoder, PriorProbability
-from kvision.layers.anchors import Anchors
-from kvision.layers.detections import Detections
+from kvision.layers import Anchors, BoxDecoder, Detections, PriorProbability
 from kvision.losses.detection import hard_negatives, smooth_l1, softmax_focal
 from kvision.models.detection.detector import Detector
 from kvision.ops import boxes as box_ops

@@ -42,6 +42,7 @@ EXTRAS = ((256, 512, 2, 1), (128, 256, 2, 1), (128, 256, 1, 0), (128, 256, 1, 0)
     url="https://arxiv.org/abs/1512.02325",
     year=2016,
     parameters=26_285_486,
+    multiply_adds=31_373_537_792,
     mean_ap=77.2,
     protocol="VOC 2007 test, trained on VOC 2007 and 2012",
     tiny={"alpha": 0.0625, "input_shape": (96, 96, 3), "classes": 4},
@@ -69,6 +70,8 @@ def SSD300(
         backbone: `None`, or a model of `kv.models.VGG16` whose weights are copied, such as
             `VGG16(weights="imagenet")`. Its dense layers, where it has them, are thinned out to
             fc6 and fc7: every third of the 7x7 positions, one unit of four.
+        weights: `None`; or the path of a `.keras` file, a run folder or a `.weights.h5` file. Where
+            the number of classes differs, the layers of the class scores start afresh.
         input_shape: `(height, width, channels)`, at least 32 on each side. With other sizes the
             anchors are the same shares of the shorter side, and levels that would be empty are
             left out.

@@ -35,6 +35,7 @@ EXTRAS = (512, 256, 256, 128)  # filters of the levels beyond the backbone
     url="https://arxiv.org/abs/1801.04381",
     year=2018,
     parameters=4_337_013,
+    multiply_adds=788_830_144,
     mean_ap=22.1,
     protocol="COCO test-dev 2017, AP at IoU 0.50 to 0.95",
     mobile=True,
@@ -64,10 +65,12 @@ def SSDLite(
         backbone: a name of `kv.list_models("classification")`, or such a model with its weights,
             e.g. `MobileNetV2(include_top=False, weights="imagenet", input_shape=(320, 320, 3))`.
             It must have features of the `strides`.
+        weights: `None`; or the path of a `.keras` file, a run folder or a `.weights.h5` file. Where
+            the number of classes differs, the layers of the class scores start afresh.
         input_shape: `(height, width, channels)`; any size that is known. A model has its own.
         classes: number of classes, without the background.
-        strides: of the backbone's levels that find objects. `(8, 16, 32)` finds smaller ones, for
-            about half as much time again.
+        strides: of the backbone's levels that find objects. `(8, 16, 32)` finds smaller ones, for a
+            fifth more multiply-adds and four times the anchors.
         scales: sides of the anchors of the finest and of the coarsest level, as shares of the
             picture's shorter side; those between are evenly spaced.
         reduce_first_level: whether the finest level has three anchors, a square of half its scale

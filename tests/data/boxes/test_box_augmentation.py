@@ -97,7 +97,8 @@ def test_painted_rectangles(painted, name, masks):
 def test_what_is_left_out_is_out_of_sight(painted, name):
     """Objects without a box are gone, or their centre is."""
     lost = 0
-    for image, truth in truths(painted, MOVING[name]):
+    far = {"translation": L.RandomTranslation(0.5, 0.5, **BLACK)}
+    for image, truth in truths(painted, {**MOVING, **far}[name]):
         for label in {0, 1, 2} - set(truth["classes"].tolist()):
             seen = image[..., label] > 127
             lost += 1
@@ -109,14 +110,15 @@ def test_what_is_left_out_is_out_of_sight(painted, name):
     assert lost > 0
 
 
-def test_of_what_little_is_left_is_difficult(painted):
+@pytest.mark.parametrize("fill_mode", ["constant", "nearest"])
+def test_of_what_little_is_left_is_difficult(painted, fill_mode):
     """A quarter of the box decides it, counted with the areas of the rectangles before."""
     before = {
         (number, label): mask.sum()
         for number, example in enumerate(painted.as_numpy_iterator())
         for label, mask in enumerate(example["objects"]["mask"])
     }
-    shift = L.RandomTranslation((0.3, 0.3), (0.3, 0.3), **BLACK)
+    shift = L.RandomTranslation((0.35, 0.45), (0.2, 0.3), fill_mode=fill_mode)
     seen = {True: 0, False: 0}
     for number, (image, truth) in enumerate(truths(painted, shift, masks=False, shuffle=False)):
         for row, label in enumerate(truth["classes"]):

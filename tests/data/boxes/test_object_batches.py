@@ -1,5 +1,6 @@
 """`batches(..., target="objects")`: the truth that detectors are trained and judged with."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -51,8 +52,8 @@ def test_the_truth():
     assert shapes == {
         "boxes": ("float32", (3, 4, 4)),
         "classes": ("int32", (3, 4)),
-        "crowd": ("bool", (3, 4)),
-        "difficult": ("bool", (3, 4)),
+        "crowd": ("int32", (3, 4)),
+        "difficult": ("int32", (3, 4)),
         "area": ("float32", (3, 4)),
         "size": ("int32", (3, 2)),
         "masks": ("uint8", (3, 4, HEIGHT, WIDTH)),
@@ -172,7 +173,7 @@ def test_masks_come_packed_through_cache_and_shuffle(cache):
         assert set(by_class) == {5, 6, 7}
         for label, box in zip((5, 6, 7), RELATIVE, strict=False):
             share = (box[2] - box[0]) * (box[3] - box[1])
-            assert by_class[label].mean() == pytest.approx(share, rel=0.06)
+            assert by_class[label].mean() == pytest.approx(share, rel=0.1)
 
 
 @pytest.mark.parametrize(
@@ -211,26 +212,21 @@ def test_errors(change, kwargs, message):
         kv.data.batches(dataset(example()).map(change), 32, **kwargs)
 
 
-def test_a_detector_trains_under_a_strategy_with_these():
-    """The dict of ragged truths goes through `fit`."""
-    import keras
-
+def test_fit_under_a_strategy():
+    """Keras adds up a first batch there, which it cannot do with bools."""
     with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
         image = keras.Input((16, 16, 3))
-        model = CountObjects(image, keras.layers.Dense(1)(keras.layers.Flatten()(image)))
+        model = Counting(image, keras.layers.Dense(1)(keras.layers.Flatten()(image)))
         model.compile("sgd")
-    batches = kv.data.batches(
-        dataset(example(), example([1])), (16, 16, 3), 2, True, target="objects", drop_remainder=True
-    )
+    data = dataset(example(), example([1]), example([]), example())
+    batches = kv.data.batches(data, 16, 2, True, target="objects", masks=True)
     assert np.isfinite(model.fit(batches, epochs=2, verbose=0).history["loss"]).all()
 
 
-def CountObjects(image, output):
-    import keras
+class Counting(keras.Model):
+    """Learns how many objects there are."""
 
-    class Counts(keras.Model):
-        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-            count = keras.ops.sum(keras.ops.cast(y["classes"] >= 0, "float32"), axis=-1)
-            return keras.ops.mean(keras.ops.abs(y_pred[:, 0] - count))
-
-    return Counts(image, output)
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        count = keras.ops.sum(keras.ops.cast(y["classes"] >= 0, "float32"), axis=-1)
+        masked = keras.ops.cast(keras.ops.max(y["masks"]), "float32")
+        return keras.ops.mean(keras.ops.abs(y_pred[:, 0] - count)) + 0 * masked

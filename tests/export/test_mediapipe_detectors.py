@@ -1,0 +1,80 @@
+"""MediaPipe Tasks' ObjectDetector opens both kinds of detector files, and finds what we find.
+
+It runs in an environment of its own (`make` builds `.venv-mediapipe`).
+"""
+
+import numpy as np
+import pytest
+
+import kvision as kv
+from kvision.export.contents import read_flatbuffer
+from kvision.export.decoding import decode, suppress_classes
+from kvision.export.detector_metadata import NAME, read_anchors
+from kvision.export.metadata import read_metadata
+
+MOST = 10_000
+
+
+def corners(found, size):
+    """Boxes in pixels as MediaPipe gives them: left, top, width, height."""
+    left, top, width, height = np.array(found, "float64").T
+    return np.stack([top, left, top + height, left + width], -1) / size
+
+
+def compare(answers, wanted, labels, size=64):
+    """Each answer is the one of ours with its class and score, and its box to a pixel."""
+    counted = 0
+    assert len(answers) == len(wanted)
+    for answer, ours in zip(answers, wanted, strict=True):
+        kept = ours["classes"] >= 0
+        assert len(answer) == kept.sum()
+        if not answer:
+            continue
+        names, indices, scores, boxes = zip(*answer, strict=True)
+        np.testing.assert_allclose(scores, ours["scores"][kept], atol=2e-5)
+        assert list(indices) == ours["classes"][kept].tolist()
+        assert list(names) == [labels[index] for index in indices]
+        difference = np.abs(np.clip(corners(boxes, size), 0, 1) - ours["boxes"][kept])
+        assert difference.max() <= 1.6 / size  # it rounds places and sides
+        counted += len(answer)
+    return counted
+
+
+def across_classes(path, images, threshold):
+    """What MediaPipe makes of raw outputs: the best class of each box, and one suppression."""
+    model, data = read_flatbuffer(path)
+    anchors = read_anchors(read_metadata(model, data)["custom"][NAME])
+    raw = kv.export.load(path).predict(images, raw=True)["raw"]
+    settings = kv.export.describe(path).detector
+    boxes = decode(raw["offsets"], anchors, settings["variances"])
+    options = {"score_threshold": threshold, "most": MOST, "candidates": MOST}
+    return [
+        suppress_classes(*pair, iou_threshold=0.5, by_class=False, **options)
+        for pair in zip(boxes, raw["scores"], strict=True)
+    ]
+
+
+@pytest.mark.parametrize("kind", [None, "int8"])
+def test_raw_outputs_and_anchors(kind, mediapipe, detector_file, squares):
+    images, truth = squares(24, seed=2)
+    path = detector_file(kind)
+    threshold = 0.3  # below it, boxes beyond the edges of the picture suppress otherwise
+    answers = mediapipe("mediapipe_detector.py", path, images, str(threshold))
+    wanted = across_classes(path, images, threshold)
+    assert compare(answers, wanted, kv.export.load(path).labels) > 20
+    found = kv.export.load(path).predict(images)
+    assert (
+        np.mean(
+            [len(a) == (s > threshold).sum() for a, s in zip(answers, found["scores"], strict=True)]
+        )
+        > 0.8
+    )
+
+
+def test_operator_in_the_file(mediapipe, detector_file, squares):
+    images, _ = squares(24, seed=2)
+    path = detector_file(None, postprocess=True)
+    answers = mediapipe("mediapipe_detector.py", path, images)
+    found = kv.export.load(path).predict(images)
+    wanted = [{key: found[key][i] for key in found} for i in range(len(images))]
+    assert compare(answers, wanted, kv.export.load(path).labels) > 30
