@@ -47,6 +47,7 @@ def materials(digits_run, tmp_path_factory):
         for folder, pixels in (("images", mask // 2 + 40), ("masks", mask)):
             (tmp_path / "cells" / folder).mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(tmp_path / "cells" / folder / f"{index}.png")
+    _blood(tmp_path / "blood")
     train = kv.data.load("digits", "train[:128]")
     test = kv.data.load("digits", "test[:64]")
     options = {"image_size": (32, 32, 1), "batch_size": 32, "training": False}
@@ -61,6 +62,18 @@ def materials(digits_run, tmp_path_factory):
         "train_batches": kv.data.batches(train, **options),
         "class_names": [str(digit) for digit in range(10)],
     }
+
+
+def _blood(folder):
+    """Pictures with boxes in VOC's layout."""
+    for name in ("JPEGImages", "Annotations"):
+        (folder / name).mkdir(parents=True)
+    box = "<xmin>5</xmin><ymin>9</ymin><xmax>30</xmax><ymax>40</ymax>"
+    thing = f"<object><name>WBC</name><bndbox>{box}</bndbox></object>"
+    for index in range(8):
+        pixels = np.full((48, 64, 3), 20 * index, "uint8")
+        Image.fromarray(pixels).save(folder / "JPEGImages" / f"{index}.jpg")
+        (folder / "Annotations" / f"{index}.xml").write_text(f"<annotation>{thing}</annotation>")
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def fit_box_regression(features, boxes, targets, alpha=ALPHA):
 
     >>> boxes = np.array([[0.1, 0.1, 0.5, 0.5], [0.3, 0.2, 0.7, 0.6], [0.4, 0.5, 0.8, 0.9]])
     >>> model = fit_box_regression(np.zeros((3, 2)), boxes, boxes + [0.1, 0.0, 0.1, 0.0])
-    >>> move_boxes(boxes[:1], np.zeros((1, 2)), *model).round(3).tolist()
+    >>> move_boxes(boxes[:1], np.zeros((1, 2)), *model).astype(float).round(3).tolist()
     [[0.2, 0.1, 0.6, 0.5]]
     """
     from sklearn.linear_model import Ridge

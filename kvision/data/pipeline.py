@@ -93,10 +93,10 @@ def batches(
 
         With `target="objects"` they become `(images, truth)`, a dict: `boxes` (float32 (batch, n,
         4), as `bbox`), `classes` (int32 (batch, n), -1 where padded), `crowd` and `difficult`
-        (int32 (batch, n), 0 or 1), `area` (float32 (batch, n), the share of the picture that the object covers),
-        `size` (int32 (batch, 2), height and width of what is shown, in pixels of the picture as it
-        was before resizing), and with `masks=True` also `masks` (uint8 (batch, n, height, width), 0
-        or 1). Objects of which augmentation leaves less than a quarter become difficult.
+        (int32 (batch, n), 0 or 1), `area` (float32 (batch, n), the share of the picture that the
+        object covers), `size` (int32 (batch, 2), height and width of what is shown, in pixels of
+        the picture before resizing), and with `masks=True` also `masks` (uint8 (batch, n, height,
+        width), 0 or 1). Objects of which augmentation leaves less than a quarter become difficult.
 
     Raises:
         ValueError: if an argument or the examples do not fit.

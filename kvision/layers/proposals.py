@@ -41,7 +41,7 @@ class Proposals(keras.layers.Layer):
 
     Example:
 
-    >>> layer = Proposals(after=3, minimum_size=4)
+    >>> layer = Proposals(after=3, minimum_size=3)
     >>> anchors = np.array([[0.0, 0.0, 0.5, 0.5], [0.0, 0.0, 0.5, 0.375], [0.5, 0.5, 1.5, 1.0]])
     >>> logits, image = np.array([[1.0, 2.0, 3.0]]), np.zeros((1, 9, 9, 3))
     >>> found = layer([logits, np.zeros((1, 3, 4)), anchors, image])

@@ -154,7 +154,9 @@ class Sample:
             "per_class_ap": visualize.per_class_ap(metrics["per_class"]),
             "precision_recall": visualize.precision_recall(metrics["curves"], names),
             "detection_errors": visualize.detection_errors(metrics["errors"]),
-            "gallery": visualize.detections(images, predictions, truths, names, threshold=SHOWN),
+            "gallery": visualize.detections(
+                images, predictions, truths, names, score_threshold=SHOWN
+            ),
         }
 
 

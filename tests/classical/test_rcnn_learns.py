@@ -59,6 +59,25 @@ def test_moving_boxes_brings_them_nearer(fitted, scenes):
     assert after > before + 0.02
 
 
+def test_a_detection_is_a_region_as_its_class_moves_it(fitted, scenes):
+    detector, (images, _, proposals) = fitted[0], scenes[1]
+    found = detector.predict(images[:4], proposals=proposals[:4])
+    for index in range(4):
+        features, maps = detector.regions(images[index], proposals[index])
+        scores = detector.scores(features)
+        region, kind = np.unravel_index(scores.argmax(), scores.shape)
+        moved = kv.classical.move_boxes(
+            proposals[index][[region]],
+            maps[[region]] * detector.scales_[1],
+            detector.box_weights_[kind],
+            detector.box_biases_[kind],
+        )
+        assert found["classes"][index, 0] == kind
+        np.testing.assert_allclose(found["scores"][index, 0], scores.max(), atol=1e-5)
+        np.testing.assert_allclose(found["boxes"][index, 0], moved[0], atol=1e-5)
+        assert np.abs(moved[0] - proposals[index][region]).max() > 1e-4
+
+
 def test_detections_are_sorted_padded_and_apart(fitted, scenes):
     images, _, proposals = scenes[1]
     found = fitted[0].predict(images, proposals=proposals)

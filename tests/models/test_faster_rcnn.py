@@ -13,6 +13,10 @@ TRUTH = {
     "boxes": np.array([[[0.1, 0.1, 0.5, 0.5], [0.5, 0.4, 0.9, 0.9]], [[0] * 4] * 2], "float32"),
     "classes": np.array([[0, 3], [-1, -1]], "int32"),
 }
+IMAGES[0, 6:32, 6:32] = 255, 0, 0
+IMAGES[0, 26:58, 32:58] = 0, 0, 255
+IMAGES[0] = np.where(np.ptp(IMAGES[0], axis=-1, keepdims=True) == 255, IMAGES[0], 100)
+IMAGES[1] = 100
 PYRAMID = {
     "backbone": "VGG11",
     "feature_pyramid": True,
@@ -89,9 +93,8 @@ def test_scores_and_offsets_belong_to_their_anchors():
     outputs = model(IMAGES)
     raw = {key: numbers(outputs["raw"][key]) for key in ("rpn_logits", "rpn_offsets")}
     offsets = raw["rpn_offsets"].reshape(2, 16, shapes, 4)
-    np.testing.assert_allclose(
-        offsets[:, :, 1:], 0 * offsets[:, :, 1:] + np.arange(4, 24).reshape(5, 4)
-    )
+    wanted = np.broadcast_to(np.arange(4, 24).reshape(5, 4), (2, 16, 5, 4))
+    np.testing.assert_allclose(offsets[:, :, 1:], wanted)
     window = keras.Model(model.input, model.get_layer("rpn_conv").output)(IMAGES)
     summed = numbers(window).sum(-1).reshape(2, 16)
     np.testing.assert_allclose(offsets[:, :, 0, 0], summed, rtol=1e-4)
@@ -113,7 +116,8 @@ def test_pyramid_adds_what_the_coarser_level_says():
     p2, p3 = (numbers(x)[0] for x in model([fine, coarse]))
     kernels = {name: numbers(model.get_layer(name).kernel)[0, 0] for name in ("fpn_c2", "fpn_c3")}
     np.testing.assert_allclose(p3, coarse[0] @ kernels["fpn_c3"], rtol=1e-4, atol=1e-5)
-    above = p3[np.arange(9) * 5 // 9][:, np.arange(6) // 2]  # the nearest
+    rows = np.floor((np.arange(9) + 0.5) * 5 / 9).astype(int)
+    above = p3[rows][:, np.arange(6) // 2]  # the nearest
     np.testing.assert_allclose(p2, fine[0] @ kernels["fpn_c2"] + above, rtol=1e-4, atol=1e-5)
 
 
@@ -145,21 +149,26 @@ def test_any_size_of_pictures(options):
         np.testing.assert_allclose(value, wanted[key], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("options", [{}, PYRAMID], ids=["single", "pyramid"])
+@pytest.mark.parametrize(
+    "options",
+    [pytest.param({}, marks=pytest.mark.slow), PYRAMID],
+    ids=["single", "pyramid"],
+)
 def test_learns_by_heart_and_shows_its_losses(options):
     model = tiny(**options)
     model.compile(keras.optimizers.Adam(3e-3))
-    history = model.fit(IMAGES, TRUTH, epochs=90, batch_size=2, verbose=0).history
+    history = model.fit(IMAGES, TRUTH, epochs=80, batch_size=2, verbose=0).history
     assert set(history) == {"loss", *model.loss_names}
     parts = sum(history[name][-1] for name in model.loss_names)
     assert history["loss"][-1] == pytest.approx(parts, rel=1e-4)
     assert history["loss"][0] > 2.0
-    assert history["loss"][-1] < 0.6
+    assert history["loss"][-1] < 0.4
     found = answer(model, IMAGES)
     for label, box in zip([0, 3], TRUTH["boxes"][0], strict=True):
         best = np.flatnonzero(found["classes"][0] == label)[0]
         assert found["scores"][0, best] > 0.5
         assert float(kv.ops.boxes.matched_iou(found["boxes"][0, best], box)) > 0.6
+    assert (found["scores"][1] < 0.5).all()
 
 
 def test_every_weight_moves():
@@ -283,11 +292,11 @@ def test_overfits_four_scenes():
     ("options", "message"),
     [
         (
-            {"anchor_sizes": (16, 32), **{"feature_pyramid": True}},
+            {"anchor_sizes": (16, 32), "feature_pyramid": True},
             "`anchor_sizes` must be 5 numbers",
         ),
         ({"alpha": 0}, "`alpha` must be greater than 0"),
-        ({"backbone": "LeNet5"}, "must have"),
+        ({"backbone": "ResNetCIFAR"}, "must have features of stride 16"),
     ],
 )
 def test_options_that_cannot_be(options, message):

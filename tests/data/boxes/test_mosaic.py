@@ -77,13 +77,12 @@ def test_crowds_stay_crowds():
 def test_probability():
     originals = {example["image"].tobytes() for example in paint(40).as_numpy_iterator()}
     shares = []
-    for mosaic in (0.0, 0.4, 1.0):
-        results = itertools.chain(*passes(paint(40), 4, mosaic))
+    for mosaic in (0.4, 1.0):
+        results = itertools.chain(*passes(paint(40), 4, mosaic, masks=False))
         same = [image.astype("uint8").tobytes() in originals for image, _ in results]
         shares.append(1 - np.mean(same))
-    assert shares[0] == 0
-    assert shares[1] == pytest.approx(0.4, abs=0.1)
-    assert shares[2] > 0.97
+    assert shares[0] == pytest.approx(0.4, abs=0.1)
+    assert shares[1] > 0.97
 
 
 def test_pictures_that_are_none_stay_as_they_are():
@@ -102,8 +101,8 @@ def test_pictures_that_are_none_stay_as_they_are():
 def test_follows_seed_and_epoch_alone():
     """Also where the number of examples is no multiple of four, and in one endless pass."""
     dataset = paint(10)
-    first, second = passes(dataset, 2, 0.7)
-    resumed = passes(dataset, 1, 0.7, first_epoch=1)[0]
+    first, second = passes(dataset, 2, 0.7, masks=False)
+    resumed = passes(dataset, 1, 0.7, masks=False, first_epoch=1)[0]
     endless = kv.data.batches(
         dataset,
         (HEIGHT, WIDTH),

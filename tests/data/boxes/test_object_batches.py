@@ -148,7 +148,11 @@ def test_masks_from_a_map_of_instances():
     source = example()
     owner = np.zeros((HEIGHT, WIDTH, 1), "int32")
     owner[10:20, 30:40], owner[0:8, 0:8] = 12, 4
-    objects = {"bbox": RELATIVE[[0, 2]], "label": np.array([5, 7]), "id": np.array([12, 4], "int32")}
+    objects = {
+        "bbox": RELATIVE[[0, 2]],
+        "label": np.array([5, 7]),
+        "id": np.array([12, 4], "int32"),
+    }
     source = {"image": source["image"], "objects": objects, "instance_mask": owner}
     data = tf.data.Dataset.from_tensors(source)
     _, truth = next(iter(kv.data.batches(data, (HEIGHT, WIDTH), 1, target="objects", masks=True)))
@@ -219,6 +223,7 @@ def test_fit_under_a_strategy():
         model = Counting(image, keras.layers.Dense(1)(keras.layers.Flatten()(image)))
         model.compile("sgd")
     data = dataset(example(), example([1]), example([]), example())
+    data = data.apply(tf.data.experimental.assert_cardinality(4))
     batches = kv.data.batches(data, 16, 2, True, target="objects", masks=True)
     assert np.isfinite(model.fit(batches, epochs=2, verbose=0).history["loss"]).all()
 
