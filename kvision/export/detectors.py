@@ -119,7 +119,7 @@ def postprocess_function(model, settings):
     most = settings["most"]
 
     # The converter replaces this function, whatever is in it, by the operator of that name.
-    @tf.function(experimental_implements=_operator(settings))
+    @tf.function(experimental_implements=operator(settings))
     def postprocess(offsets, scores, anchors):
         return (
             tf.zeros((1, most, 4)) + tf.reduce_sum(offsets),
@@ -137,7 +137,7 @@ def postprocess_function(model, settings):
     return serve
 
 
-def _operator(settings):
+def operator(settings):
     """The name and the attributes of the operator, as the converter reads them."""
     y, x, height, width = settings["variances"]
     attributes = {

@@ -5,8 +5,9 @@ import time
 import numpy as np
 
 from kvision.export.contents import describe, kind_of, resolve
+from kvision.export.interpreter import input_converter, open_interpreter
 from kvision.export.report import Report
-from kvision.export.runtime import input_converter, load, open_interpreter
+from kvision.export.runtime import load
 
 
 def benchmark(path, threads=1, runs=50, warmup=5):

@@ -7,6 +7,12 @@ import numpy as np
 
 from kvision.export.contents import describe, kind_of, read_flatbuffer, resolve
 from kvision.export.decoding import decoder, padded
+from kvision.export.interpreter import (
+    input_converter,
+    named_outputs,
+    open_interpreter,
+    real_values,
+)
 from kvision.export.labels import labels_beside
 from kvision.export.metadata import read_metadata
 
@@ -221,7 +227,7 @@ def _open_tflite(path, threads):
     interpreter = open_interpreter(path, threads or min(4, os.cpu_count() or 1))
     prepare = input_converter(report)
     source = interpreter.get_input_details()[0]["index"]
-    sinks = _named_outputs(interpreter)
+    sinks = named_outputs(interpreter)
     finish = _finish(path, report)
 
     def run(images):
@@ -229,7 +235,7 @@ def _open_tflite(path, threads):
         for image in prepare(images):
             interpreter.set_tensor(source, image[None])
             interpreter.invoke()
-            rows.append({key: _real(interpreter, detail) for key, detail in sinks.items()})
+            rows.append({key: real_values(interpreter, detail) for key, detail in sinks.items()})
         return finish(_joined(rows))
 
     shape = [None if size < 0 else size for size in report.inputs[0]["shape"][1:]]
@@ -255,61 +261,6 @@ def _unpadded(outputs):
         )
         rows.append(padded(np.clip(boxes, 0, 1), classes, scores, outputs["scores"].shape[1]))
     return _joined([{key: value[None] for key, value in row.items()} for row in rows])
-
-
-def open_interpreter(path, threads):
-    """A LiteRT interpreter of a file, its tensors allocated."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    try:
-        interpreter = Interpreter(model_path=str(path), num_threads=threads)
-        interpreter.allocate_tensors()
-    except (RuntimeError, ValueError) as error:
-        raise ValueError(
-            f"LiteRT cannot run {path}: {str(error).strip()}. Export the model again with "
-            "kv.export.tflite."
-        ) from error
-    return interpreter
-
-
-def input_converter(report):
-    """A function from float32 pixels 0..255 to what a `.tflite` file takes.
-
-    Args:
-        report: `describe` of the file. A uint8 input takes the pixels themselves; a float input
-            takes them normalised as the metadata say; an int8 input takes that, quantised.
-    """
-    image = report.inputs[0]
-    mean, std = np.float32(report.mean or [0.0]), np.float32(report.std or [1.0])
-    if image["dtype"] == "uint8":
-        return lambda pixels: np.clip(np.rint(pixels), 0, 255).astype("uint8")
-    if image["dtype"] == "float32":
-        return lambda pixels: ((pixels - mean) / std).astype("float32")
-    if image["dtype"] == "int8":
-        return lambda pixels: np.clip(
-            np.rint((pixels - mean) / std / image["scale"]) + image["zero_point"], -128, 127
-        ).astype("int8")
-    raise ValueError(
-        f"{report.path} must take uint8, int8 or float32 pixels. Received: {image['dtype']}"
-    )
-
-
-def _named_outputs(interpreter):
-    # The order of the outputs is the converter's own; their names are the model's.
-    details = {detail["name"]: detail for detail in interpreter.get_output_details()}
-    signatures = interpreter.get_signature_list()
-    if len(details) == 1 or not signatures:
-        return details
-    runner = interpreter.get_signature_runner(next(iter(signatures)))
-    return dict(runner.get_output_details())
-
-
-def _real(interpreter, detail):
-    values = interpreter.get_tensor(detail["index"])
-    scale, zero_point = detail["quantization"]
-    if values.dtype != np.float32 and scale:
-        return (values.astype("float32") - zero_point) * np.float32(scale)
-    return values if values.dtype.kind in "ui" else values.astype("float32")
 
 
 def _plain(outputs):

@@ -4,7 +4,7 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="kvision")
 class DenseWithKernel(keras.layers.Dense):
-    """A dense layer that also gives its kernel away, for layers that learn from what it has learned.
+    """A dense layer that also gives its kernel away, to layers that learn from what it learned.
 
     Args:
         units: of the output.

@@ -241,8 +241,8 @@ def _built_shape(name):
     import keras
 
     with keras.StatelessScope(initialize_variables=False):  # shapes only: nothing is allocated
-        shape = registry.build_model(name).input_shape
-    return (shape["image"] if isinstance(shape, dict) else shape)[1:]
+        image = registry.build_model(name).input
+    return (image["image"] if isinstance(image, dict) else image).shape[1:]
 
 
 def _short(number):

@@ -124,7 +124,10 @@ def squares_fixture():
     return squares
 
 
-def build_detector(variances=(0.1, 0.1, 0.2, 0.2)):
+VARIANCES = (0.1, 0.12, 0.2, 0.25)  # all different, so that none can be taken for another
+
+
+def build_detector():
     """A small detector of one pass: two levels of two shapes."""
     from kvision.models.detection.single_shot import SingleShotDetector, single_shot_network
 
@@ -141,14 +144,14 @@ def build_detector(variances=(0.1, 0.1, 0.2, 0.2)):
     network = single_shot_network(
         image,
         maps[2:],
-        [[(12, 12), (16, 16)], [(24, 24), (32, 32)]],
+        [[(12, 12), (16, 20)], [(24, 24), (36, 28)]],
         3,
         predictor,
-        variances=variances,
+        variances=VARIANCES,
         detections={"iou_threshold": 0.5, "score_threshold": 0.05, "most": 20},
         name="squares",
     )
-    return SingleShotDetector(network, variances=variances)
+    return SingleShotDetector(network, variances=VARIANCES)
 
 
 @pytest.fixture(scope="session")

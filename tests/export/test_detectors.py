@@ -61,7 +61,7 @@ def test_raw_file_holds_what_an_app_needs(detector, detector_file):
     assert not found.flex_operators
     assert found.static_batch
     assert found.detector == {
-        "variances": [0.1, 0.1, 0.2, 0.2],
+        "variances": [0.1, 0.12, 0.2, 0.25],
         "iou_threshold": 0.5,
         "score_threshold": 0.05,
         "most": 20,
@@ -70,9 +70,9 @@ def test_raw_file_holds_what_an_app_needs(detector, detector_file):
     }
     model, data = read_flatbuffer(path)
     anchors = read_anchors(read_metadata(model, data)["custom"][NAME])
-    # The first and the last anchor by hand: 12 pixels in a corner cell of 8x8, 32 in one of 4x4.
+    # The first and the last anchor by hand: 12 pixels in a corner of 8x8 cells, 36x28 of 4x4.
     np.testing.assert_allclose(anchors[0], np.array([4, 4, 12, 12]) / 64)
-    np.testing.assert_allclose(anchors[-1], np.array([56, 56, 32, 32]) / 64)
+    np.testing.assert_allclose(anchors[-1], np.array([56, 56, 36, 28]) / 64)
 
 
 @pytest.mark.parametrize("kind", ["keras", "saved_model", None])
@@ -136,6 +136,8 @@ def test_int8(detector, detector_file, held_out):
     assert report.limits == {"metric_drop": 2.0}
     assert report.metric_drop < 2
     assert report.top1_agreement > 0.9
+    scores = kv.export.load(path).predict(held_out[0], raw=True)["raw"]["scores"]
+    assert len(np.unique(scores)) > 2000  # probabilities of 8 bits would have 256 values
     assert kv.export.benchmark(path, runs=2, warmup=0).size_bytes < 100_000
 
 
@@ -192,7 +194,7 @@ def test_file_of_other_weights_is_rejected(detector, detector_file, held_out, tm
 def test_file_that_is_read_wrongly_is_rejected(detector, detector_file, held_out, tmp_path):
     # The same network, but what the file says of its box code is not the model's.
     path = copy_of(detector_file(None), tmp_path)
-    path.write_bytes(path.read_bytes().replace(b"[0.1, 0.1, 0.2, 0.2]", b"[0.2, 0.2, 0.1, 0.1]"))
+    path.write_bytes(path.read_bytes().replace(b"[0.1, 0.12, 0.2,", b"[0.2, 0.12, 0.2,"))
     report = kv.export.verify(detector, path, [held_out])
     assert report.max_difference < 1e-4
     assert "The COCO AP drops by" in " ".join(report.reasons)
@@ -247,3 +249,40 @@ def test_wrong_arguments(build_tiny, detector, tmp_path):
         kv.export.tflite(detector, path, labels=["a", "b"])
     with pytest.raises(ValueError, match="`label_map=True` is for segmenters"):
         kv.export.tflite(detector, path, label_map=True)
+
+
+@pytest.mark.slow
+def test_operator_still_loses_a_class_on_several_threads():
+    """Why files suppress across classes: passes until LiteRT is repaired."""
+    import tensorflow as tf
+    from ai_edge_litert.interpreter import Interpreter
+
+    settings = {
+        "variances": [0.1, 0.1, 0.2, 0.2],
+        "iou_threshold": 0.5,
+        "score_threshold": 0.05,
+        "most": 10,
+        "classes": 3,
+    }
+    name = kv.export.detectors.operator(settings).replace("b: false", "b: true")
+    centres = np.linspace(0.1, 0.9, 3)
+    anchors = np.stack([centres, centres, np.full(3, 0.1), np.full(3, 0.1)], -1).astype("float32")
+
+    @tf.function(experimental_implements=name)
+    def postprocess(offsets, scores, anchors):
+        total = tf.reduce_sum(offsets) + tf.reduce_sum(scores) + tf.reduce_sum(anchors)
+        return tf.zeros((1, 10, 4)) + total, tf.zeros((1, 10)), tf.zeros((1, 10)), tf.zeros((1,))
+
+    @tf.function(input_signature=[tf.TensorSpec((1, 3, 3))])
+    def serve(scores):
+        boxes, classes, scores, number = postprocess(tf.zeros((1, 3, 4)), scores, anchors)
+        return {"boxes": boxes, "classes": classes, "scores": scores, "number": number}
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([serve.get_concrete_function()])
+    converter.allow_custom_ops = True
+    data = converter.convert()
+    counts = []
+    for threads in (1, 2):
+        runner = Interpreter(model_content=data, num_threads=threads).get_signature_runner()
+        counts.append(int(runner(scores=np.eye(3, dtype="float32")[None])["number"][0]))
+    assert counts == [3, 2]

@@ -215,7 +215,7 @@ def test_files_that_take_no_single_image(convert, tmp_path):
 
 
 def test_input_of_an_unknown_type():
-    from kvision.export.runtime import input_converter
+    from kvision.export.interpreter import input_converter
 
     report = kv.export.Report(path="a.tflite", inputs=[{"dtype": "int64"}], mean=None, std=None)
     with pytest.raises(ValueError, match="uint8, int8 or float32 pixels. Received: int64"):

@@ -16,20 +16,24 @@ import kvision.models  # registers the layers for reading files
 
 for folder in sorted(Path(sys.argv[1]).iterdir()):
     arrays = np.load(folder / "arrays.npz")
-    images = arrays["images"]
+    inputs = arrays["image"]
+    if "proposals" in arrays:
+        inputs = {"image": inputs, "proposals": arrays["proposals"]}
     if (folder / "model.keras").exists():
         model = keras.models.load_model(folder / "model.keras", compile=False)
-        outputs = model(images)
+        outputs = model(inputs)
     else:
         with keras.StatelessScope(initialize_variables=False):
             model = kv.build_model(folder.name, **kv.model_info(folder.name).tiny)
         weights = {id(w): arrays[f"weight_{i}"] for i, w in enumerate(model.weights)}
+        if isinstance(model.output, dict):  # suppression takes long to compile
+            model = keras.Model(model.input, model.output["raw"])
         state = [
             [weights.get(id(v), np.zeros(v.shape, v.dtype)) for v in variables]  # or a seed's state
             for variables in (model.trainable_variables, model.non_trainable_variables)
         ]
-        outputs, _ = jax.jit(model.stateless_call)(*state, images)
-    outputs = keras.tree.flatten(outputs["raw"] if isinstance(outputs, dict) else outputs)
+        outputs, _ = jax.jit(model.stateless_call)(*state, inputs)
+    outputs = keras.tree.flatten(outputs)
     differences = [
         np.abs(np.asarray(output) - arrays[f"output_{i}"]).max() for i, output in enumerate(outputs)
     ]

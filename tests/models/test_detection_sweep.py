@@ -26,8 +26,8 @@ def classes_of(model):
 def pictures_and_truth(model):
     """Four pictures of bright rectangles on dark noise: class 0 is wide, class 1 is not."""
     random = np.random.default_rng(0)
-    shapes = model.input_shape
-    height, width, channels = (shapes["image"] if isinstance(shapes, dict) else shapes)[1:]
+    image = model.input["image"] if isinstance(model.input, dict) else model.input
+    height, width, channels = image.shape[1:]
     wide, tall, large = (0.25, 0.5, 0.4, 0.95), (0.3, 0.1, 0.8, 0.35), (0.05, 0.05, 0.95, 0.95)
     drawn = [[], [(wide, 0)], [(tall, 1), ((0.6, 0.5, 0.85, 1.0), 0)], [(large, 1)]]
     images = random.uniform(0, 60, (4, height, width, channels)).astype("float32")
@@ -47,7 +47,7 @@ def pictures_and_truth(model):
 
 def given(model, images, boxes):
     """The pictures, with regions where the network wants these."""
-    if not isinstance(model.input_shape, dict):
+    if not isinstance(model.input, dict):
         return images
     around = np.clip(boxes + np.array([-0.05, -0.05, 0.05, 0.05], "float32"), 0, 1)
     corners = np.broadcast_to(

@@ -66,7 +66,8 @@ def test_convolutions_of_spp_net_are_fixed():
     assert len(learning.trainable_weights) == len(fixed.trainable_weights) + 10
 
 
-@pytest.mark.parametrize("name", ["FastRCNN", pytest.param("SPPNet", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["FastRCNN", "SPPNet"])
 def test_learns_its_regions(name):
     model = tiny(name, trainable_backbone=True) if name == "SPPNet" else tiny(name)
     model.compile(keras.optimizers.Adam(3e-3))

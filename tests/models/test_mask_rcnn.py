@@ -173,12 +173,10 @@ def test_without_objects_the_losses_are_finite(model):
     assert all(np.isfinite(numbers(value)).all() for value in losses.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
-    [
-        {},
-        pytest.param({"feature_pyramid": False, "anchor_sizes": (16, 32)}, marks=pytest.mark.slow),
-    ],
+    [{}, {"feature_pyramid": False, "anchor_sizes": (16, 32)}],
     ids=["pyramid", "c4"],
 )
 def test_learns_masks_by_heart(options, tmp_path):

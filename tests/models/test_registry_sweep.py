@@ -45,7 +45,7 @@ def trainable_count(model):
 @pytest.mark.parametrize("name", NAMES)
 def test_facts_are_complete(name):
     entry = kv.model_info(name)
-    assert len(entry.paper) > 20
+    assert len(entry.paper) > 15
     assert entry.url.startswith("http")
     assert 1980 < entry.year < 2030
     # A composed network has its backbone's levels.
@@ -87,7 +87,7 @@ def test_parameters_and_multiply_adds_are_the_published_ones(name):
     counted = model.count_params() if name in WITH_FIXED else trainable_count(model)
     if entry.parameters is not None:
         assert counted == entry.parameters
-    if None not in model.input_shape[1:]:
+    if not isinstance(model.input, dict) and None not in model.input_shape[1:]:
         assert kv.models.multiply_adds(model) == entry.multiply_adds
 
 

@@ -154,8 +154,8 @@ def MaskRCNN(
         filters: of the pyramid, of the region proposal network and of the mask head; by default
             256, without a pyramid 512 for the region proposals.
         units: of fc6 and fc7; by default 1024 times `alpha`. Without a pyramid there are none.
-        anchor_sizes: sides of the square anchors in pixels, by default 32, 64, 128, 256, 512: with a
-            pyramid one for each level and one more. Choose them after the objects: small pictures
+        anchor_sizes: sides of the square anchors in pixels; by default 32, 64, 128, 256, 512. With
+            a pyramid one for each level and one more. Choose them after the objects: small pictures
             need smaller ones.
         anchor_ratios: height by width of the anchors.
         proposals: regions of a picture in training and at test time; by default (2000, 1000),

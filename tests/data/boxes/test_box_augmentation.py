@@ -71,10 +71,13 @@ def extent(mask):
     return np.array([rows[0], columns[0], rows[-1] + 1, columns[-1] + 1])
 
 
+SLOW = ("elastic", "lens", "rotation")  # layers that other tests know
+
+
 @pytest.mark.parametrize(
     ("name", "masks"),
     [
-        *((name, True) for name in MOVING),
+        *(pytest.param(n, True, marks=pytest.mark.slow if n in SLOW else ()) for n in MOVING),
         *((name, False) for name in ("zoom", "ssd", "crop_then_zoom")),
     ],
 )

@@ -74,6 +74,7 @@ def test_crowds_stay_crowds():
         assert truth["crowd"][truth["classes"] < 0].sum() == 0
 
 
+@pytest.mark.slow
 def test_probability():
     originals = {example["image"].tobytes() for example in paint(40).as_numpy_iterator()}
     shares = []

@@ -216,22 +216,24 @@ def test_errors(change, kwargs, message):
         kv.data.batches(dataset(example()).map(change), 32, **kwargs)
 
 
-def test_fit_under_a_strategy():
+def test_under_a_strategy():
     """Keras adds up a first batch there, which it cannot do with bools."""
     with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
         image = keras.Input((16, 16, 3))
-        model = Counting(image, keras.layers.Dense(1)(keras.layers.Flatten()(image)))
-        model.compile("sgd")
+        model = Counting(image, keras.layers.Flatten()(image))
+        model.compile()
     data = dataset(example(), example([1]), example([]), example())
     data = data.apply(tf.data.experimental.assert_cardinality(4))
     batches = kv.data.batches(data, 16, 2, True, target="objects", masks=True)
-    assert np.isfinite(model.fit(batches, epochs=2, verbose=0).history["loss"]).all()
+    # A gradient would be exchanged under a number that other tests use too.
+    each = (4 + 1 + 0 + 4) / 4 + 1
+    assert model.evaluate(batches, verbose=0) == pytest.approx(2 * each)  # added over replicas
 
 
 class Counting(keras.Model):
-    """Learns how many objects there are."""
+    """Has the number of objects as its loss, and 1 for masks that are 0 and 1."""
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         count = keras.ops.sum(keras.ops.cast(y["classes"] >= 0, "float32"), axis=-1)
-        masked = keras.ops.cast(keras.ops.max(y["masks"]), "float32")
-        return keras.ops.mean(keras.ops.abs(y_pred[:, 0] - count)) + 0 * masked
+        masks = keras.ops.cast(keras.ops.all(y["masks"] <= 1), "float32")
+        return keras.ops.mean(count) + masks

@@ -16,12 +16,13 @@ def test_only_boxes_with_an_area_are_left():
         [-0.2, 0.5, 0.2, 1.4],
         [1.1, 0.5, 1.2, 0.6],
         [np.nan, 0.0, 1.0, 1.0],
+        [0.0, 0.0, np.inf, 1.0],
         [0.0, 0.0, 1.0, 1.0],
     ]
     objects = {
         "bbox": tf.constant(boxes, tf.float32),
-        "label": tf.range(6, dtype=tf.int64),
-        "is_crowd": tf.constant([False, True, False, True, False, False]),
+        "label": tf.range(7, dtype=tf.int64),
+        "is_crowd": tf.constant([False, True, False, True, False, False, False]),
     }
     result = with_sane_objects({"image": 1, "objects": objects})["objects"]
     expected = [[0.1, 0.2, 0.3, 0.4], [0.1, 0.2, 0.3, 0.4], [0, 0.5, 0.2, 1]]
