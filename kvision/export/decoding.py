@@ -28,7 +28,7 @@ def decoder(settings, custom):
     options = {key: settings[key] for key in keys}
 
     def decoded(outputs):
-        boxes = decode(outputs["offsets"], anchors, settings["variances"])
+        boxes = np.clip(decode(outputs["offsets"], anchors, settings["variances"]), 0, 1)
         found = [
             suppress_classes(*pair, **options)
             for pair in zip(boxes, outputs["scores"], strict=True)
@@ -40,7 +40,7 @@ def decoder(settings, custom):
 
 
 def decode(offsets, anchors, variances):
-    """Boxes from their offsets to anchors, cut off at the edges of the picture.
+    """Boxes from their offsets to anchors.
 
     Args:
         offsets: array (..., n, 4) in the order y, x, height, width.
@@ -48,13 +48,12 @@ def decode(offsets, anchors, variances):
         variances: what the offsets were divided by.
 
     Returns:
-        A float32 array (..., n, 4), `rel_yxyx` in 0..1.
+        A float32 array (..., n, 4), `rel_yxyx`, not cut off at the edges of the picture.
     """
     offsets = np.asarray(offsets, "float32") * np.asarray(variances, "float32")
     centres = anchors[:, :2] + offsets[..., :2] * anchors[:, 2:]
     halves = anchors[:, 2:] * np.exp(np.minimum(offsets[..., 2:], LARGEST_SCALE)) / 2
-    boxes = np.concatenate([centres - halves, centres + halves], axis=-1)
-    return np.clip(boxes, 0, 1).astype("float32")
+    return np.concatenate([centres - halves, centres + halves], axis=-1).astype("float32")
 
 
 def iou(boxes, others):

@@ -36,6 +36,7 @@ class WindowAugmentation(ImageAugmentation):
         fill = self.fill_value
         if isinstance(fill, tuple) and len(fill) != images.shape[-1]:
             fill = sum(fill) / len(fill)
+        fill = ops.convert_to_tensor(fill, "float32")
         shown = self._show(images - fill, transformation["windows"], self.interpolation) + fill
         return ops.cast(shown, self.compute_dtype)
 

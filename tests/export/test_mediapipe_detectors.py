@@ -58,19 +58,16 @@ def across_classes(path, images, threshold):
 
 @pytest.mark.parametrize("kind", [None, "int8"])
 def test_raw_outputs_and_anchors(kind, mediapipe, detector_file, squares):
-    images, truth = squares(24, seed=2)
+    images, _ = squares(24, seed=2)
     path = detector_file(kind)
     threshold = 0.3  # below it, boxes beyond the edges of the picture suppress otherwise
     answers = mediapipe("mediapipe_detector.py", path, images, str(threshold))
     wanted = across_classes(path, images, threshold)
     assert compare(answers, wanted, kv.export.load(path).labels) > 20
-    found = kv.export.load(path).predict(images)
-    assert (
-        np.mean(
-            [len(a) == (s > threshold).sum() for a, s in zip(answers, found["scores"], strict=True)]
-        )
-        > 0.8
-    )
+    # What it finds is among what we find, who suppress less.
+    found = kv.export.load(path).predict(images)["scores"]
+    for answer, ours in zip(answers, found, strict=True):
+        assert all(np.abs(ours - score).min() < 2e-5 for _, _, score, _ in answer)
 
 
 def test_operator_in_the_file(mediapipe, detector_file, squares):

@@ -6,6 +6,7 @@ import sys
 
 CODE = """
 import keras, numpy as np
+from kvision.layers import RandomBoxCrop, RandomScaleJitter, RandomZoomOut
 from kvision.layers.random_elastic_deformation import RandomElasticDeformation
 from kvision.layers.random_illumination import RandomIllumination
 from kvision.layers.random_lens_distortion import RandomLensDistortion
@@ -15,6 +16,9 @@ layers = [
     RandomIllumination(0.5, seed=1),
     RandomLensDistortion(0.2, seed=1, bounding_box_format="xyxy"),
     RandomElasticDeformation(1.0, seed=1, bounding_box_format="xyxy"),
+    RandomBoxCrop(seed=1, bounding_box_format="xyxy"),
+    RandomScaleJitter(seed=1, bounding_box_format="xyxy"),
+    RandomZoomOut(seed=1, bounding_box_format="xyxy"),
 ]
 model = keras.Sequential([keras.Input((12, 16, 3)), *layers, keras.layers.GlobalMaxPooling2D()])
 np.testing.assert_allclose(model.predict(images, verbose=0), images.max((1, 2)), rtol=1e-5)

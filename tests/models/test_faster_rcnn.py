@@ -165,10 +165,9 @@ def test_learns_by_heart_and_shows_its_losses(options):
     assert history["loss"][-1] < 0.4
     found = answer(model, IMAGES)
     for label, box in zip([0, 3], TRUTH["boxes"][0], strict=True):
-        best = np.flatnonzero(found["classes"][0] == label)[0]
-        assert found["scores"][0, best] > 0.5
-        assert float(kv.ops.boxes.matched_iou(found["boxes"][0, best], box)) > 0.6
-    assert (found["scores"][1] < 0.5).all()
+        sure = (found["classes"][0] == label) & (found["scores"][0] > 0.3)
+        assert numbers(kv.ops.boxes.matched_iou(found["boxes"][0][sure], box)).max() > 0.5
+    assert (found["scores"][1] < 0.3).all()
 
 
 def test_every_weight_moves():

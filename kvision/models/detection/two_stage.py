@@ -77,7 +77,7 @@ class RegionDetector(Detector):
             background, -1 for surplus; `index` of the true object; `labels`, 0 for background.
         """
         known = ops.where(truth["clear"][..., None], truth["boxes"], 0.0)
-        boxes = ops.stop_gradient(ops.concatenate([proposals, known], axis=1))
+        boxes = ops.concatenate([proposals, known], axis=1)
         boxes = ops.pad(boxes, ((0, 0), (0, self.regions), (0, 0)))  # enough to choose from
         positive, least = self.region_iou
         index, state = assigned(boxes, truth, positive, positive, force=False)
