@@ -66,9 +66,9 @@ def region_box_loss(targets, offsets, state, sigma=1.0):
         Girshick: Fast R-CNN, 2015, equation 2.
     """
     is_object = state == 1
-    # No target of a region without object may reach the gradient.
+    # Where there is no object there is nothing to lose, whatever the target.
     targets = ops.where(is_object[..., None], targets, ops.cast(offsets, "float32"))
-    return sampled_mean(smooth_l1(ops.stop_gradient(targets), offsets, sigma), state, is_object)
+    return sampled_mean(smooth_l1(ops.stop_gradient(targets), offsets, sigma), state)
 
 
 def mask_loss(targets, logits, counts):
@@ -91,17 +91,15 @@ def mask_loss(targets, logits, counts):
     return ops.sum(losses * counts, axis=1) / ops.maximum(ops.sum(counts, axis=1), 1.0)
 
 
-def sampled_mean(losses, state, which=None):
-    """The sum of losses `(batch, n)` over what is in the sample, by the sample's size, `(batch,)`.
+def sampled_mean(losses, state):
+    """The mean of losses `(batch, n)` over what is in the sample, `(batch,)`.
 
     Args:
         losses: tensor `(batch, n)`.
         state: tensor `(batch, n)`: -1 where something is not in the sample.
-        which: bool `(batch, n)`: what of the sample adds to the sum; by default all of it.
     """
     sampled = state >= 0
-    which = sampled if which is None else which & sampled
-    total = ops.sum(ops.where(which, losses, 0.0), axis=1)
+    total = ops.sum(ops.where(sampled, losses, 0.0), axis=1)
     return total / ops.maximum(ops.sum(ops.cast(sampled, "float32"), axis=1), 1.0)
 
 

@@ -279,7 +279,10 @@ def test_operator_still_loses_a_class_on_several_threads():
         boxes, classes, scores, number = postprocess(tf.zeros((1, 3, 4)), scores, anchors)
         return {"boxes": boxes, "classes": classes, "scores": scores, "number": number}
 
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([serve.get_concrete_function()])
+    module = tf.Module()
+    module.serve = serve
+    concrete = [serve.get_concrete_function()]
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(concrete, module)
     converter.allow_custom_ops = True
     data = converter.convert()
     counts = []

@@ -76,8 +76,11 @@ def test_anchors_are_the_nine_of_the_paper():
     # Edges between pixels: what begins with pixel 1 begins at 0.
     found = np.stack([pixels[:, 1] + 1, pixels[:, 0] + 1, pixels[:, 3], pixels[:, 2]], axis=1)
     np.testing.assert_allclose(found, wanted, atol=1e-4)
-    # The next position is 16 pixels to the right.
+    # The next position is 16 pixels to the right, even where some pixels are left over.
     np.testing.assert_allclose(anchors[9:18] * 64, pixels + [0, 16, 0, 16], atol=1e-4)
+    odd = tiny(anchor_sizes=None, input_shape=(64, 77, 3))
+    wide = numbers(odd(np.zeros((1, 64, 77, 3)))["raw"]["anchors"])[:18] * [64, 77, 64, 77]
+    np.testing.assert_allclose(wide, anchors[:18] * 64, atol=1e-4)
 
 
 def test_scores_and_offsets_belong_to_their_anchors():
@@ -157,7 +160,7 @@ def test_any_size_of_pictures(options):
 def test_learns_by_heart_and_shows_its_losses(options):
     model = tiny(**options)
     model.compile(keras.optimizers.Adam(3e-3))
-    history = model.fit(IMAGES, TRUTH, epochs=80, batch_size=2, verbose=0).history
+    history = model.fit(IMAGES, TRUTH, epochs=150, batch_size=2, verbose=0).history
     assert set(history) == {"loss", *model.loss_names}
     parts = sum(history[name][-1] for name in model.loss_names)
     assert history["loss"][-1] == pytest.approx(parts, rel=1e-4)

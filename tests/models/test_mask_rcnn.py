@@ -182,9 +182,9 @@ def test_without_objects_the_losses_are_finite(model):
 def test_learns_masks_by_heart(options, tmp_path):
     model = tiny(**options)
     model.compile(keras.optimizers.Adam(3e-3, global_clipnorm=10.0))
-    history = model.fit(IMAGES, TRUTH, epochs=120, batch_size=2, verbose=0).history
+    history = model.fit(IMAGES, TRUTH, epochs=150, batch_size=2, verbose=0).history
     assert set(history) == {"loss", *model.loss_names}
-    assert history["mask_loss"][-1] < 0.1
+    assert history["mask_loss"][-1] < 0.15
     found = answer(model, IMAGES)
     best = np.flatnonzero(found["classes"][0] == 0)[0]
     pasted = kv.ops.masks.paste_masks(
