@@ -78,6 +78,7 @@ def test_train_classifier_resumes_and_leaves_a_run(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_train_classifier_fine_tunes_other_classes(tmp_path, digits_run):
     photos(tmp_path / "photos", ["black", "red", "sky"])
     arguments = ["photos", "--model", "LeNet5", "--option", "variant=modern", "--size", "32"]
@@ -202,6 +203,7 @@ def test_train_segmenter_leaves_a_run(tmp_path):
     assert "pass another --run" in output
 
 
+@pytest.mark.slow
 def test_train_segmenter_explains_itself(tmp_path):
     code, output = run("train_segmenter.py", "--help", folder=tmp_path)
     assert code == 0

@@ -88,7 +88,8 @@ def release(
 
 
 def _task_of(model):
-    if isinstance(model.output, dict) and "boxes" in model.output:
+    outputs = getattr(model, "output", None)  # of some Sequential models there is none
+    if isinstance(outputs, dict) and "boxes" in outputs:
         return detecting
     return segmenting if is_segmenter(model) else classifying
 

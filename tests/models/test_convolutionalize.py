@@ -211,7 +211,7 @@ def test_saved_and_loaded_also_on_jax(tmp_path, build):
         sliding.save(folder / "model.keras")
         loaded = keras.models.load_model(folder / "model.keras", safe_mode=True)
         np.testing.assert_array_equal(answer(loaded, images), answer(sliding, images))
-        np.savez(folder / "arrays.npz", images=images, outputs=answer(sliding, images))
+        np.savez(folder / "arrays.npz", image=images, output_0=answer(sliding, images))
     shutil.rmtree(tmp_path / "transfer")  # JAX compiles a MobileNet for half a minute
     result = subprocess.run(
         [sys.executable, Path(__file__).with_name("jax_forward.py"), tmp_path],

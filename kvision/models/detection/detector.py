@@ -68,11 +68,13 @@ class Detector(keras.Model):
             total += self._average(ops.ones(1), ops.reshape(penalty, (1,)))
         return total
 
-    def predict_step(self, data):
-        """The objects of a batch, without `raw`."""
-        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        outputs = self(images, training=False)
-        return {key: outputs[key] for key in DETECTIONS if key in outputs}
+    def predict_step(self, *args):
+        """The objects of a batch, without `raw`; on JAX, which hands over a state, with that."""
+        *state, data = args
+        if not state:
+            return _found(super().predict_step(data))
+        outputs, state = super().predict_step(*state, data)
+        return _found(outputs), state
 
     def get_config(self):
         config = super(keras.Model, self).get_config()
@@ -87,6 +89,10 @@ class Detector(keras.Model):
     def from_config(cls, config, custom_objects=None):
         network = keras.saving.deserialize_keras_object(config["network"], custom_objects)
         return cls(**{**config, "network": network})
+
+
+def _found(outputs):
+    return {key: outputs[key] for key in DETECTIONS if key in outputs}
 
 
 class _Average(keras.losses.Loss):
