@@ -5,6 +5,7 @@ from keras import layers, ops
 
 from kvision.layers import Anchors, BoxDecoder, Detections, PriorProbability
 from kvision.losses.detection import hard_negatives, smooth_l1, softmax_focal
+from kvision.models.detection.assignment import assigned, completed
 from kvision.models.detection.detector import Detector
 from kvision.ops import boxes as box_ops
 from kvision.ops import matching
@@ -94,22 +95,11 @@ class SingleShotDetector(Detector):
 
     def _targets(self, truth, anchors):
         """For each anchor the box and the class of its object, and whether it counts."""
-        boxes, classes = ops.cast(truth["boxes"], "float32"), ops.cast(truth["classes"], "int32")
-        is_object = classes >= 0
-        unclear = ops.zeros_like(is_object)
-        for key in ("crowd", "difficult"):
-            if key in truth:
-                unclear = unclear | ops.cast(truth[key], "bool")
-        index, state = matching.match(
-            box_ops.iou(anchors, boxes),
-            self.matching_iou,
-            self.matching_iou,
-            force="bipartite",
-            valid=is_object & ~unclear,
-        )
-        hidden = (box_ops.share(anchors, boxes) >= 0.5) & (is_object & unclear)[:, None]
-        state = ops.where((state == 0) & ops.any(hidden, axis=-1), -1, state)
-        return matching.take_matched(boxes, index), matching.take_matched(classes, index), state
+        truth = completed(truth)
+        iou = self.matching_iou
+        index, state = assigned(anchors, truth, iou, iou, force="bipartite")
+        boxes = matching.take_matched(truth["boxes"], index)
+        return boxes, matching.take_matched(truth["classes"], index), state
 
     def get_config(self):
         return {
