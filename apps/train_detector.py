@@ -76,8 +76,8 @@ add("--size", type=size, default=(320, 320), help="of the model's input: 320 (de
 add("--resize", default="stretch", choices=("stretch", "crop", "pad"))
 add("--epochs", type=int, default=60)
 add("--batch-size", type=int, default=16)
-add("--learning-rate", type=float, default=2e-3, help="at the start; it falls to 0 (default 2e-3)")
-add("--augment", default="crop", choices=("crop", "mirror", "none"), help="vary the pictures")
+add("--learning-rate", type=float, default=2e-3, help="the highest; it falls to 0 (default 2e-3)")
+add("--augment", default="crop", choices=("crop", "shift", "mirror", "none"), help="of pictures")
 add("--score-every", type=int, default=5, help="epochs between COCO scores (default 5)")
 add("--patience", type=int, help="stop after so many epochs without improvement")
 add("--devices", type=int, help="replicas; by default all GPUs, else the CPU")
@@ -147,6 +147,11 @@ def batches(use, **options):
 
 augment = {
     "crop": kv.data.detection_augmentation(),
+    "shift": [
+        keras.layers.RandomFlip("horizontal"),
+        keras.layers.RandomZoom((-0.2, 0.25)),
+        keras.layers.RandomTranslation(0.15, 0.15),
+    ],
     "mirror": [keras.layers.RandomFlip("horizontal")],
     "none": None,
 }[args.augment]
@@ -158,8 +163,12 @@ validation = batches("validation")
 if not finished:
     with strategy.scope():
         rate = args.learning_rate / 10 if args.weights else args.learning_rate
-        decay = keras.optimizers.schedules.CosineDecay(rate, args.epochs * len(train))
-        optimizer = keras.optimizers.Adam(decay, global_clipnorm=10.0)
+        steps = args.epochs * len(train)
+        warm = min(200, steps // 10)
+        schedule = keras.optimizers.schedules.CosineDecay(
+            rate / 100, steps - warm, warmup_target=rate, warmup_steps=warm
+        )
+        optimizer = keras.optimizers.Adam(schedule, global_clipnorm=10.0)
         model.compile(optimizer, jit_compile=args.jit_compile)
     scores = kv.evaluation.DetectionScores(validation, names, frequency=args.score_every)
     callbacks = [Seconds(), scores, *kv.training.callbacks(args.run, patience=args.patience)]

@@ -120,45 +120,11 @@ def evaluate(
     kv = _kvision()
     loaded = kv.export.load(model)
     batches, names, split = _batches(kv, loaded, data, split, resize, data_option)
-    score = {"segmentation": _score_masks, "detection": _score_boxes}.get(_task(loaded))
-    rows, columns = (score or _score_classes)(kv, loaded, batches, names, f"{data} [{split}]")
+    from kvision.runs.scoring import SCORES
+
+    lines, rows, columns = SCORES[_task(loaded)](loaded, batches, names)
+    print(f"{data} [{split}]: {lines[0]}", *lines[1:], sep="\n")
     _print_classes(rows, columns)
-
-
-def _score_classes(kv, loaded, batches, names, title):
-    result = kv.evaluation.evaluate_classifier(loaded, batches, names)
-    low, high = result["accuracy_interval"]
-    print(f"{title}: {result['samples']:,} images")
-    print(f"top-1 accuracy {result['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})")
-    print(f"top-{result['top_k']} accuracy {result['top_k_accuracy']:.2%}")
-    print(f"log loss       {result['log_loss']:.4f}")
-    columns = {"samples": "images", "precision": "precision", "recall": "recall", "f1": "F1"}
-    return result["per_class"], columns
-
-
-def _score_masks(kv, loaded, batches, names, title):
-    # A network that does not pad answers for the middle of the picture.
-    result = kv.evaluation.evaluate_segmenter(loaded, batches, names, crop_truth=True)
-    print(f"{title}: {result['images']:,} images, {result['pixels']:,} pixels")
-    for key in ("mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou"):
-        print(f"{key.replace('_', ' '):<23} {result[key]:.2%}")
-    print(f"{'boundary F1':<23} {_percent(result['boundary_f1'])}")
-    columns = {"pixels": "pixels", "iou": "IoU", "accuracy": "recall", "precision": "precision"}
-    return result["per_class"], columns
-
-
-def _score_boxes(kv, loaded, batches, names, title):
-    result = kv.evaluation.evaluate_detector(loaded, batches, names)
-    print(f"{title}: {result['images']:,} images, {result['objects']:,} objects")
-    for kind, what in (("coco", ""), ("coco_masks", "mask ")):
-        for key, value in result.get(kind, {}).items():
-            print(f"{what + key.replace('_', ' '):<15} {_percent(value)}")
-    print(f"{'VOC AP, area':<15} {_percent(result['voc']['AP_area'])}")
-    print(f"{'VOC AP, 11':<15} {_percent(result['voc']['AP_11_point'])}")
-    columns = {"objects": "objects", "AP": "AP", "AP50": "AP50"}
-    if "coco_masks" in result:
-        columns["mask_AP"] = "mask AP"
-    return result["per_class"], {**columns, "precision": "precision", "recall": "recall"}
 
 
 @app.command()
@@ -318,18 +284,13 @@ def _print_classes(rows, columns):
     from rich.console import Console
     from rich.table import Column, Table
 
+    from kvision.runs.tables import percent
+
     table = Table("class", *(Column(head, justify="right") for head in columns.values()))
     for row in rows:
-        table.add_row(row["name"], *(_cell(row[key]) for key in columns))
+        cells = [row[key] for key in columns]
+        table.add_row(row["name"], *(f"{c:,}" if isinstance(c, int) else percent(c) for c in cells))
     Console().print(table)
-
-
-def _cell(value):
-    return f"{value:,}" if isinstance(value, int) else _percent(value)
-
-
-def _percent(share):
-    return "" if share is None else f"{share:.1%}"
 
 
 def _models_in(paths):

@@ -110,6 +110,12 @@ def scenes_run(tmp_path_factory):
     return _made_once(tmp_path_factory, "scenes_run", _train_scenes)
 
 
+@pytest.fixture(scope="session")
+def detector_run(tmp_path_factory):
+    """A finished run of a small detector of squares; made once for all test processes."""
+    return _made_once(tmp_path_factory, "detector_run", _train_squares)
+
+
 def _made_once(tmp_path_factory, name, make):
     base = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -184,3 +190,22 @@ def _train_scenes(run):
     )
     names = info.features["segmentation_mask"].names
     kv.runs.release(model, run, test, train, names, data="Easy scenes.", command="tests")
+
+
+def _train_squares(run):
+    import keras
+    from squares import SHAPES, build_detector, squares
+
+    import kvision as kv
+
+    keras.utils.set_random_seed(0)
+    model = build_detector()
+    rate = keras.optimizers.schedules.CosineDecay(1e-2, 16 * 15)
+    model.compile(keras.optimizers.Adam(rate))
+    images, truth = squares(512, seed=0)
+    images = images.astype("float32")
+    watch = kv.training.callbacks(run)
+    model.fit(images, truth, batch_size=32, epochs=15, callbacks=watch, verbose=0)
+    few, their_truth = squares(64, seed=3)
+    test = [(few.astype("float32"), their_truth)]
+    kv.runs.release(model, run, test, images[:100], SHAPES, data="Squares.", command="tests")

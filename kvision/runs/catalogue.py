@@ -93,12 +93,13 @@ papers by them. Where there is none, we have not checked it against the publicat
 
 *Times* are medians for one picture. *CPU*: the Keras model, compiled by `predict_on_batch`, with
 TensorFlow's own threads. *TFLite* and *int8*: the exported file, run by LiteRT with $threads
-threads. *MB* is the size of the file (10⁶ bytes). Weights were random; times do not depend on
-them. Files are measured of all classifiers and of the other networks meant for phones. Each float
-file holds built-in operators only and gave the Keras model's outputs within 1e-4 (segmenters within
+threads. *MB* is the size of the file (10⁶ bytes). Weights were random; times do not depend on them.
+Files are measured of all classifiers and of the other networks meant for phones. Each float file
+holds built-in operators only and gave the Keras model's outputs within 1e-4 (segmenters within
 1e-3); int8 files, made for the classifiers meant for phones, gave its classes. Those of segmenters
-need trained weights: [their own page](segmentation.md) has them. Networks of any input size were
-measured at $open_size.
+and detectors need trained weights: [segmentation](segmentation.md) and [detection](detection.md)
+have them. Networks of any input size were measured at $open_size; those that are given regions, with
+2,000 of them.
 
 $machines
 

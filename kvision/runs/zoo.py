@@ -35,6 +35,7 @@ UNFINISHED = ROOT / "build" / "measured.json"
 THREADS = 2
 PICTURES = {"classification": 8}
 FEW_PICTURES = 2  # of many labelled pixels each
+REGIONS = 2000  # of a picture, for networks that are given them
 FEW_VALUES = 32
 LONGEST = 20.0  # seconds that timing one form of a network may take
 
@@ -42,8 +43,8 @@ LONGEST = 20.0  # seconds that timing one form of a network may take
 def measure(name, runs=30, **options):
     """Builds a network, exports it, proves the files and times everything, one picture at a time.
 
-    The weights are random, but made to answer each of some pictures with another class, and pixels
-    with different ones, so that the proof has something to compare.
+    The weights are random, but made to answer each of some pictures with another class, pixels and
+    anchors with different ones, so that the proof has something to compare.
 
     Args:
         name: of a registered network.
@@ -73,16 +74,18 @@ def measure(name, runs=30, **options):
     start = time.perf_counter()
     model = entry.builder(**options)
     build_seconds = time.perf_counter() - start
-    images = _pictures(model.input_shape[1:], PICTURES.get(entry.task, FEW_PICTURES))
-    _awaken(model, images)
-    model.predict_on_batch(images[:1])
+    images = _inputs(model, PICTURES.get(entry.task, FEW_PICTURES))
+    if entry.task != "detection" or has_file(entry):
+        _awaken(model, images)
+    one = keras.tree.map_structure(lambda part: part[:1], images)
+    model.predict_on_batch(one)
     start = time.perf_counter()
-    model.predict_on_batch(images[:1])
+    model.predict_on_batch(one)
     runs = max(3, min(runs, round(LONGEST / (time.perf_counter() - start))))
     record = {
         "parameters": sum(int(np.prod(weight.shape)) for weight in model.trainable_weights),
         "build_seconds": round(build_seconds, 2),
-        "cpu_ms": _median_ms(lambda: model.predict_on_batch(images[:1]), runs),
+        "cpu_ms": _median_ms(lambda: model.predict_on_batch(one), runs),
     }
     if has_file(entry):
         record["tflite"] = _file(model, None, images, runs)
@@ -101,6 +104,15 @@ def has_file(entry):
 def has_int8(entry):
     """Whether an int8 file is measured: random weights of a segmenter do not survive rounding."""
     return entry.mobile and entry.task == "classification"
+
+
+def _inputs(model, count):
+    """Pictures, and as many regions of them as R-CNN looks at where the network wants these."""
+    if not isinstance(model.input, dict):
+        return _pictures(model.input_shape[1:], count)
+    corners = np.random.default_rng(0).uniform(0, 1, (count, REGIONS, 2, 2)).astype("float32")
+    regions = np.concatenate([corners.min(2), corners.max(2)], axis=-1)
+    return {"image": _pictures(model.input["image"].shape[1:], count), "proposals": regions}
 
 
 def _pictures(shape, count):
@@ -133,7 +145,9 @@ def _awaken(model, images):
         elif not norms and kernel.std() and not isinstance(layer, keras.layers.Conv2DTranspose):
             layer.kernel.assign(kernel * max(1.0, he / kernel.std()))
     head = model.layers[-1]
-    if isinstance(head, keras.layers.Dense):
+    if isinstance(model.output, dict):
+        _spread_classes(model, images)
+    elif isinstance(head, keras.layers.Dense):
         _tell_apart(model, head, images)
     elif head.name == "predictions":
         _spread(model, head, images)
@@ -162,6 +176,17 @@ def _spread(model, head, images):
         layer.kernel.assign(layer.kernel * (2 / max(scores.std(), 1e-6)))
 
 
+def _spread_classes(model, images):
+    """Scores of a single-shot detector's anchors that differ, a standard deviation of 4."""
+    import keras
+
+    logits = keras.Model(model.input, model.output["raw"]["logits"]).predict_on_batch(images[:1])
+    for layer in model.layers:
+        if layer.name.startswith("class_head") and isinstance(layer, keras.layers.Conv2D):
+            layer.kernel.assign(layer.kernel * (4 / logits.std(axis=(0, 1)).mean()))
+            layer.bias.assign(layer.bias * 0)
+
+
 def score_layers(model):
     """The last convolutions of a segmenter: behind them its scores are resized, cut and added."""
     import keras
@@ -180,14 +205,14 @@ def score_layers(model):
 
 def _file(model, quantize, images, runs):
     """Size, speed and check of one TFLite file."""
-    classes = np.concatenate([model.predict_on_batch(image[None]) for image in images]).argmax(-1)
+    truth = _own_truth(model, images)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
         try:
             export.tflite(model, path, quantize, calibration=images)
         except ValueError as error:
             return {"passed": False, "reasons": [str(error)]}
-        check = export.verify(model, path, [(images, classes)])
+        check = export.verify(model, path, [(images, truth)])
         taken = ("passed", "reasons", "max_difference", "largest_output", "top1_agreement")
         record = {key: check[key] for key in taken if key in check}
         if check.passed:
@@ -195,6 +220,14 @@ def _file(model, quantize, images, runs):
             record["megabytes"] = round(timed.size_bytes / 1e6, 3)
             record["ms"] = round(timed.median_ms, 3)
         return record
+
+
+def _own_truth(model, images):
+    """The model's own classes or objects: what its file must give."""
+    found = [model.predict_on_batch(image[None]) for image in images]
+    if isinstance(model.output, dict):
+        return {key: np.concatenate([one[key] for one in found]) for key in ("boxes", "classes")}
+    return np.concatenate(found).argmax(-1)
 
 
 def _median_ms(call, runs, warmup=2):

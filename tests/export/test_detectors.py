@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from squares import SHAPES, squares
 
 import kvision as kv
 from kvision.export.contents import output_order, read_flatbuffer
@@ -19,11 +20,10 @@ from kvision.export.detectors import detector_settings
 from kvision.export.metadata import read_metadata
 
 KEYS = ("boxes", "classes", "scores")
-LABELS = ["bright", "red", "blue"]
 
 
 @pytest.fixture(scope="module")
-def held_out(squares):
+def held_out():
     return squares(64, seed=1)
 
 
@@ -55,8 +55,8 @@ def test_raw_file_holds_what_an_app_needs(detector, detector_file):
     assert output_order(path) in (["scores", "offsets"], ["offsets", "scores"])
     shapes = dict(zip(output_order(path), [out["shape"] for out in found.outputs], strict=True))
     assert shapes == {"scores": [1, 160, 3], "offsets": [1, 160, 4]}
-    assert found.labels == LABELS
-    assert (path.parent / "labels.txt").read_text().split() == LABELS
+    assert found.labels == SHAPES
+    assert (path.parent / "labels.txt").read_text().split() == SHAPES
     assert not found.custom_operators
     assert not found.flex_operators
     assert found.static_batch
@@ -97,7 +97,7 @@ def test_file_with_the_operator(detector, detector_file, held_out):
     path = detector_file(None, postprocess=True)
     found = kv.export.describe(path)
     assert found.custom_operators == ["TFLite_Detection_PostProcess"]
-    assert found.labels == LABELS
+    assert found.labels == SHAPES
     assert len(found.outputs) == 4
     images = held_out[0]
     for threads in (1, 2, 3):  # class by class, LiteRT would lose the class 2 on two threads

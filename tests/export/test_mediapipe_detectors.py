@@ -5,6 +5,7 @@ It runs in an environment of its own (`make` builds `.venv-mediapipe`).
 
 import numpy as np
 import pytest
+from squares import squares
 
 import kvision as kv
 from kvision.export.contents import read_flatbuffer
@@ -57,7 +58,7 @@ def across_classes(path, images, threshold):
 
 
 @pytest.mark.parametrize("kind", [None, "int8"])
-def test_raw_outputs_and_anchors(kind, mediapipe, detector_file, squares):
+def test_raw_outputs_and_anchors(kind, mediapipe, detector_file):
     images, _ = squares(24, seed=2)
     path = detector_file(kind)
     threshold = 0.3  # below it, boxes beyond the edges of the picture suppress otherwise
@@ -70,7 +71,7 @@ def test_raw_outputs_and_anchors(kind, mediapipe, detector_file, squares):
         assert all(np.abs(ours - score).min() < 2e-5 for _, _, score, _ in answer)
 
 
-def test_operator_in_the_file(mediapipe, detector_file, squares):
+def test_operator_in_the_file(mediapipe, detector_file):
     images, _ = squares(24, seed=2)
     path = detector_file(None, postprocess=True)
     answers = mediapipe("mediapipe_detector.py", path, images)

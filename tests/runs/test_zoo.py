@@ -9,8 +9,7 @@ import kvision as kv
 from kvision.runs import catalogue, zoo
 
 MEASURED = catalogue.measurements()
-LATER = kv.list_models("detection")  # not measured yet
-NAMES = [name for name in kv.list_models() if name not in LATER]
+NAMES = kv.list_models()
 
 
 def test_the_page_is_what_the_registry_and_the_measurements_say():
@@ -106,6 +105,21 @@ def test_measure(monkeypatch, tmp_path):
     file = tmp_path / "model.tflite"
     file.write_bytes(kept["file"])
     assert not verify(kept["model"], file, kept["batches"]).passed, "the proof overlooks 1 %"
+
+
+def test_measure_a_detector():
+    record = zoo.measure("SSDLite", runs=2, **kv.model_info("SSDLite").tiny)
+    assert json.loads(json.dumps(record)) == record
+    assert record["tflite"]["passed"], record["tflite"]["reasons"]
+    assert record["tflite"]["largest_output"] > 0.9
+    assert record["tflite"]["top1_agreement"] == 1
+    assert "int8" not in record
+
+
+def test_measure_a_network_that_is_given_regions():
+    record = zoo.measure("FastRCNN", runs=1, **kv.model_info("FastRCNN").tiny)
+    assert record["cpu_ms"] > 0
+    assert "tflite" not in record
 
 
 def test_a_wrong_file_is_recorded_without_times(monkeypatch, tmp_path):
