@@ -306,12 +306,12 @@ def test_train_detector_leaves_a_run(tmp_path):
 @pytest.mark.slow
 def test_train_detector_on_masks(tmp_path):
     arguments = ["scenes", "--model", "MaskRCNN", "--backbone", "ResNet18", "--size", "64"]
-    for option in ("feature_pyramid=True", "alpha=0.25", "filters=16", "units=16", "regions=8"):
+    for option in ("feature_pyramid=True", "filters=16", "units=16", "regions=8"):
         arguments += ["--option", option]
     arguments += ["--option", "proposals=(20,10)", "--option", "anchor_sizes=(16,24,32,48,64)"]
     for count in ("train=8", "validation=4", "test=4"):
         arguments += ["--data-option", count]
-    arguments += ["--backbone-option", "stem_strides=2", "--epochs", "1", "--batch-size", "4"]
+    arguments += ["--backbone-option", "alpha=0.25", "--epochs", "1", "--batch-size", "4"]
     code, output = run("train_detector.py", *arguments, "--run", "run", folder=tmp_path)
     assert code == 0, output
     card = json.loads((tmp_path / "run" / "card.json").read_text())

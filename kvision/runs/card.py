@@ -27,9 +27,9 @@ $curves$filters
 ## The files and their proof
 
 Each file was read back and run as an app runs it, and compared with `model.keras` on the test
-images. Differences are of probabilities (0..1).
+images. Differences are of $compared.
 
-| file | size | $metric | points lost | same top class | largest, mean difference | check |
+| file | size | $metric | points lost | $agreement | largest, mean difference | check |
 |---|---:|---:|---:|---:|---:|---|
 $files
 
@@ -81,6 +81,8 @@ def model_card(card, run_dir):
         classes=", ".join(escape(name) for name in card["classes"]),
         scores=task.scores(card["metrics"]),
         metric=task.METRIC,
+        agreement=task.AGREEMENT,
+        compared=task.COMPARED,
         curves=_section(run_dir, "How it learned", "Learning curves"),
         filters=_section(run_dir, "What its first layer looks for", "Filters"),
         files="\n".join(_file_row(name, file["check"]) for name, file in card["files"].items()),
@@ -121,11 +123,12 @@ def _file_row(name, check):
 
 
 def _reasons(files):
-    lines = [
-        f"- `{name}` failed: {' '.join(file['check']['reasons'])}"
-        for name, file in files.items()
-        if not file["check"]["passed"]
-    ]
+    lines = []
+    for name, check in ((name, file["check"]) for name, file in files.items()):
+        if not check["passed"]:
+            lines.append(f"- `{name}` failed: {' '.join(check['reasons'])}")
+        elif check.get("top1_agreement", 1) is None and "max_difference" not in check["limits"]:
+            lines.append(f"- `{name}` was not put to the test: the model is sure of no object.")
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -98,8 +98,8 @@ Files are measured of all classifiers and of the other networks meant for phones
 holds built-in operators only and gave the Keras model's outputs within 1e-4 (segmenters within
 1e-3); int8 files, made for the classifiers meant for phones, gave its classes. Those of segmenters
 and detectors need trained weights: [segmentation](segmentation.md) and [detection](detection.md)
-have them. Networks of any input size were measured at $open_size; those that are given regions, with
-2,000 of them.
+have them. Networks of any input size were measured at $open_size; those that are given regions,
+with 2,000 of them.
 
 $machines
 

@@ -9,6 +9,8 @@ from kvision.runs.tables import escape, percent
 
 TASK = "classification"
 METRIC = "accuracy"
+AGREEMENT = "same top class"
+COMPARED = "probabilities (0..1)"
 SCORES = Template("""\
 On $samples test images the model did not see:
 

@@ -10,6 +10,8 @@ from kvision.runs.tables import escape, percent
 
 TASK = "detection"
 METRIC = "COCO AP"
+AGREEMENT = "objects found again"
+COMPARED = "probabilities (0..1), and of boxes in sides of their anchors"
 SHOWN = 0.5  # the score from which on a detection is drawn and counted in the gallery
 SCORES = Template("""\
 On $images test images the model did not see, with $objects objects to be found:

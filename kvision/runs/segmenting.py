@@ -10,6 +10,8 @@ from kvision.runs.tables import escape, percent
 
 TASK = "segmentation"
 METRIC = "mean IoU"
+AGREEMENT = "same top class"
+COMPARED = "probabilities (0..1)"
 SCORES = Template("""\
 On $images test images the model did not see, $pixels pixels without the void ones:
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 import kvision as kv
 from kvision.cli import app
 from kvision.runs import detecting, viewing
+from kvision.runs.card import model_card
 
 
 def run(*arguments):
@@ -51,6 +52,15 @@ def test_the_card_tells_how_good_it_is(detector_run, held_out):
         "per_class_ap.png",
         "precision_recall.png",
     }
+
+
+def test_the_card_says_which_check_says_nothing(detector_run):
+    card = json.loads((detector_run / "card.json").read_text())
+    for file in card["files"].values():
+        file["check"]["top1_agreement"] = None
+    text = model_card(card, detector_run)
+    assert "- `model_int8.tflite` was not put to the test: the model is sure of no object." in text
+    assert "`model.tflite` was not" not in text, "its outputs were compared"
 
 
 @pytest.mark.parametrize(
