@@ -27,7 +27,7 @@ class DetectionScores(keras.callbacks.Callback):
         dataset: batches of `(images, truth)` that can be gone through again and again, as from
             `kv.data.batches(..., target="objects", training=False)`.
         class_names: names in label order, by which classes are checked.
-        frequency: score every so many epochs, and so the last of as many.
+        frequency: score every so many epochs, and the last.
         prefix: what the names begin with.
 
     Raises:
@@ -57,7 +57,9 @@ class DetectionScores(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         logs = {} if logs is None else logs
         scores = {}
-        if (epoch + 1) % self.frequency == 0 and self._is_finite(logs):
+        last = (self.params or {}).get("epochs")
+        due = (epoch + 1) % self.frequency == 0 or epoch + 1 == last
+        if due and self._is_finite(logs):
             scores = self._scores()
         for name in self._names:
             value = scores.get(name)

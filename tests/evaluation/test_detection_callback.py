@@ -95,6 +95,13 @@ def test_between_scores_there_is_nan_and_the_run_passes_over_it(tmp_path):
     assert (watch[1].best_epoch, watch[1].improved) == (3, True)
 
 
+def test_the_last_epoch_is_scored():
+    scores = kv.evaluation.DetectionScores(batches(), frequency=2)
+    history = fit(Learner(found_from=3), [scores], epochs=3).history
+    assert np.isnan(history["val_AP"]).tolist() == [True, False, False]
+    assert history["val_AP"][2] == pytest.approx(1)
+
+
 def test_masks_are_scored_too():
     model = Learner(found_from=2, masks=True)
     history = fit(model, [kv.evaluation.DetectionScores(batches(masks=True))], 3).history
