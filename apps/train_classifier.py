@@ -120,7 +120,8 @@ if not finished:
     compile_and_fit(rate, args.epochs, callbacks=callbacks)
 
 if "TF_CONFIG" in os.environ:
-    sys.exit("Trained. Start the command once more on one host, without TF_CONFIG, to export it.")
+    print("Trained. Start the command once more on one host, without TF_CONFIG, to export it.")
+    sys.exit()
 
 # Proof
 card = kv.runs.release(

@@ -174,7 +174,8 @@ if not finished:
     model.fit(train, validation_data=validation, callbacks=callbacks, **fit)
 
 if "TF_CONFIG" in os.environ:
-    sys.exit("Trained. Start the command once more on one host, without TF_CONFIG, to export it.")
+    print("Trained. Start the command once more on one host, without TF_CONFIG, to export it.")
+    sys.exit()
 
 # Proof
 card = kv.runs.release(
