@@ -98,22 +98,25 @@ def test_evaluate_goes_by_names(detector_run, boxes_file, tmp_path):
 
 def test_predict_names_and_draws_objects(detector_run, boxes_file, held_out, tmp_path):
     images, truth = held_out
-    one = next(i for i, row in enumerate(truth["classes"]) if (row >= 0).sum() == 1)
-    photo = boxes_file.parent / f"{one:03}.png"
-    target = tmp_path / "found.png"
+    sides = truth["boxes"][..., 2] - truth["boxes"][..., 0]
+    alone = ((truth["classes"] >= 0).sum(1) == 1) & (sides.max(1) * 64 > 20)
+    one = int(np.flatnonzero(alone)[0])
+    large = images[one].repeat(4, axis=0).repeat(4, axis=1)
+    photo, target = tmp_path / "photo.png", tmp_path / "found.png"
+    Image.fromarray(large).save(photo)
     result = run("predict", detector_run / "model_int8.tflite", photo, "--save", target)
     assert result.exit_code == 0, result.output
     label = SHAPES[truth["classes"][one].max()]
-    assert re.search(rf"{photo.name}: 1 object: {label} \d+\.\d%\n", result.output)
+    assert re.search(rf"photo.png: 1 object: {label} \d+\.\d%\n", result.output)
     drawn = np.asarray(Image.open(target)).astype(int)
-    assert drawn.shape == (64, 64, 3)
+    assert drawn.shape == (256, 256, 3)
     number = truth["classes"][one].argmax()
-    top, left, bottom, right = (truth["boxes"][one][number] * 64).round().astype(int)
-    changed = np.abs(drawn - images[one]).max(-1) > 20
+    top, left, bottom, right = (truth["boxes"][one][number] * 256).round().astype(int)
+    changed = np.abs(drawn - large).max(-1) > 20
     edges = np.zeros_like(changed)
-    edges[max(top - 4, 0) : bottom + 4, max(left - 4, 0) : right + 4] = True
-    edges[top + 4 : bottom - 4, left + 4 : right - 4] = False
-    assert changed[edges].mean() > 3 * changed[~edges].mean()
+    edges[max(top - 8, 0) : bottom + 8, max(left - 8, 0) : right + 8] = True
+    edges[top + 8 : bottom - 8, left + 8 : right - 8] = False
+    assert changed[edges].mean() > 5 * changed[~edges].mean()
 
     several = run("predict", detector_run, boxes_file.parent, "--save", target)
     assert "boxes.csv: skipped" in several.output
