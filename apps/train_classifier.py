@@ -33,6 +33,11 @@ def option(text):
         return name, value
 
 
+def shapes_of(model):
+    """Those of its weights, by which networks are told apart."""
+    return [tuple(weight.shape) for weight in model.weights]
+
+
 parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
 )
@@ -83,17 +88,18 @@ extra = {"class_weight": kv.data.balanced_class_weight(info)} if args.balance el
 finished = kv.training.is_finished(args.run)
 with strategy.scope():
     options = {"input_shape": shape, "classes": len(info.class_names), **dict(args.option)}
-    if finished:
-        model = keras.models.load_model(args.run / "model.keras")
-    else:
-        try:
-            model = kv.build_model(args.model, weights=args.weights, **options)
-        except (TypeError, ValueError, FileNotFoundError) as error:
-            parser.error(f"{args.model} cannot be built so: {error}")
+    try:
+        model = kv.build_model(args.model, weights=None if finished else args.weights, **options)
+    except (TypeError, ValueError, FileNotFoundError) as error:
+        parser.error(f"{args.model} cannot be built so: {error}")
 if finished:
     print(f"{args.run} is trained: exporting it again. To train anew, pass another --run.")
-    if (kv.export.load(args.run).labels, model.input_shape[1:]) != (info.class_names, shape):
-        parser.error(f"{args.run} has other classes or another size: pass another --run")
+    wanted, model = model, keras.models.load_model(args.run / "model.keras")
+    known = kv.export.load(args.run).labels, model.input_shape[1:]
+    if known != (info.class_names, shape) or shapes_of(model) != shapes_of(wanted):
+        parser.error(f"{args.run} has another model, size or other classes: pass another --run")
+elif first_epoch:
+    print(f"Going on after epoch {first_epoch}.")
 
 
 def compile_and_fit(learning_rate, epochs, **fit_arguments):
@@ -124,6 +130,7 @@ if "TF_CONFIG" in os.environ:
     sys.exit()
 
 # Proof
+described = finished and (args.run / "card.json").is_file()  # with the command that trained it
 card = kv.runs.release(
     model,
     args.run,
@@ -131,7 +138,7 @@ card = kv.runs.release(
     calibration=kv.data.batches(sets["train"], **common),
     class_names=info.class_names,
     data=f"{info.name}: " + ", ".join(f"{use} on {text}" for use, text in sizes.items()),
-    command=shlex.join(["python", *sys.argv]),
+    command=None if described else shlex.join(["python", *sys.argv]),
 )
 print(f"Test accuracy {card['metrics']['accuracy']:.2%}. Read {args.run}/README.md")
 sys.exit(0 if card["passed"] else 1)

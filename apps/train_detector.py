@@ -46,6 +46,11 @@ def size(text):
     return (sides * 2)[:2]
 
 
+def shapes_of(model):
+    """Those of its weights, by which networks are told apart."""
+    return [tuple(weight.shape) for weight in model.weights]
+
+
 class Seconds(keras.callbacks.Callback):
     """Notes how long each epoch took, for history.csv."""
 
@@ -66,7 +71,7 @@ add("data", help="a VOC folder, a COCO .json, a .csv of boxes, a TFDS name or 's
 add("--run", type=Path, default="saved_models/detector", help="the folder that the run leaves")
 add("--model", default="SSDLite", help="a detector that `kvision models` lists (default SSDLite)")
 add("--backbone", help="a classifier to build on; the model's own by default")
-add("--option", type=option, action="append", default=[], help="of the model, e.g. most=50")
+add("--option", type=option, action="append", default=[], help="e.g. most=50: kvision models NAME")
 add("--backbone-option", type=option, action="append", default=[], help="e.g. alpha=0.35")
 add("--data-option", type=option, action="append", default=[], help="e.g. difficulty=0.3")
 add("--split", type=option, action="append", default=[], help="e.g. train=train[:150]")
@@ -116,27 +121,28 @@ shape = (*args.size, 3)
 
 # Model
 finished = kv.training.is_finished(args.run)
+first_epoch = kv.training.completed_epochs(args.run)
 with strategy.scope():
     options = {"input_shape": shape, "classes": len(names), **dict(args.option)}
     backbone = args.backbone or ("MobileNetV2" if args.backbone_weights else None)
     try:
-        if backbone and not finished:
-            encoder = {"weights": args.backbone_weights, **dict(args.backbone_option)}
+        if backbone:
+            learned = None if finished else args.backbone_weights
+            encoder = {"weights": learned, **dict(args.backbone_option)}
             options["backbone"] = kv.build_model(
                 backbone, include_top=False, input_shape=shape, **encoder
             )
-        if finished:
-            model = kv.export.load_keras(args.run)
-        else:
-            model = kv.build_model(args.model, weights=args.weights, **options)
+        model = kv.build_model(args.model, weights=None if finished else args.weights, **options)
     except (TypeError, ValueError, FileNotFoundError) as error:
         parser.error(f"{args.model} cannot be built so: {error}")
 if finished:
     print(f"{args.run} is trained: exporting it again. To train anew, pass another --run.")
-    entry = kv.registry.entry_of(model)
-    of_another = entry is not None and entry.name != args.model
-    if of_another or (kv.export.load(args.run).labels, model.input_shape[1:]) != (names, shape):
+    wanted, model = model, kv.export.load_keras(args.run)
+    known = kv.export.load(args.run).labels, model.input_shape[1:]
+    if known != (names, shape) or shapes_of(model) != shapes_of(wanted):
         parser.error(f"{args.run} has another model, size or other classes: pass another --run")
+elif first_epoch:
+    print(f"Going on after epoch {first_epoch}.")
 
 
 def batches(use, **options):
@@ -155,7 +161,6 @@ augment = {
     "mirror": [keras.layers.RandomFlip("horizontal")],
     "none": None,
 }[args.augment]
-first_epoch = kv.training.completed_epochs(args.run)
 train = batches("train", training=True, augment=augment, seed=args.seed, first_epoch=first_epoch)
 validation = batches("validation")
 
@@ -180,6 +185,7 @@ if "TF_CONFIG" in os.environ:
     sys.exit()
 
 # Proof
+described = finished and (args.run / "card.json").is_file()  # with the command that trained it
 card = kv.runs.release(
     model,
     args.run,
@@ -188,8 +194,10 @@ card = kv.runs.release(
     class_names=names,
     quantize=(None, "int8") if args.model in PHONES else (),
     data=f"{info.name}: " + ", ".join(f"{use} on {text}" for use, text in sizes.items()),
-    command=shlex.join(["python", *sys.argv]),
+    command=None if described else shlex.join(["python", *sys.argv]),
 )
 scores = card["metrics"]["coco"]
 print(f"Test AP {scores['AP']:.2%}, AP50 {scores['AP50']:.2%}. Read {args.run}/README.md")
+if scores["AP50"] < 0.05:
+    print("It finds next to nothing: give it more --epochs, pictures, or --backbone-weights.")
 sys.exit(0 if card["passed"] else 1)

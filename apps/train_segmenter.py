@@ -43,6 +43,11 @@ def size(text):
     return (sides * 2)[:2]
 
 
+def shapes_of(model):
+    """Those of its weights, by which networks are told apart."""
+    return [tuple(weight.shape) for weight in model.weights]
+
+
 class Seconds(keras.callbacks.Callback):
     """Notes how long each epoch took, for history.csv."""
 
@@ -122,23 +127,23 @@ backbone = None if (args.backbone or usual) == "none" else args.backbone or usua
 with strategy.scope():
     options = {"input_shape": shape, "classes": len(names), **dict(args.option)}
     try:
-        if backbone and not finished:
-            encoder = {"weights": args.backbone_weights, **dict(args.backbone_option)}
+        if backbone:
+            learned = None if finished else args.backbone_weights
+            encoder = {"weights": learned, **dict(args.backbone_option)}
             options["backbone"] = kv.build_model(
                 backbone, include_top=False, input_shape=shape, **encoder
             )
-        if finished:
-            model = kv.export.load_keras(args.run)
-        else:
-            model = kv.build_model(args.model, weights=args.weights, **options)
+        model = kv.build_model(args.model, weights=None if finished else args.weights, **options)
     except (TypeError, ValueError, FileNotFoundError) as error:
         parser.error(f"{args.model} cannot be built so: {error}")
 if finished:
     print(f"{args.run} is trained: exporting it again. To train anew, pass another --run.")
-    entry = kv.registry.entry_of(model)
-    of_another = entry is not None and entry.name != args.model
-    if of_another or (kv.export.load(args.run).labels, model.input_shape[1:]) != (names, shape):
+    wanted, model = model, kv.export.load_keras(args.run)
+    known = kv.export.load(args.run).labels, model.input_shape[1:]
+    if known != (names, shape) or shapes_of(model) != shapes_of(wanted):
         parser.error(f"{args.run} has another model, size or other classes: pass another --run")
+elif first_epoch:
+    print(f"Going on after epoch {first_epoch}.")
 map_size = model.output_shape[1:3]  # smaller than the picture in a network that does not pad
 
 
@@ -178,6 +183,7 @@ if "TF_CONFIG" in os.environ:
     sys.exit()
 
 # Proof
+described = finished and (args.run / "card.json").is_file()  # with the command that trained it
 card = kv.runs.release(
     model,
     args.run,
@@ -185,7 +191,7 @@ card = kv.runs.release(
     calibration=batches("train"),
     class_names=names,
     data=f"{info.name}: " + ", ".join(f"{use} on {text}" for use, text in sizes.items()),
-    command=shlex.join(["python", *sys.argv]),
+    command=None if described else shlex.join(["python", *sys.argv]),
 )
 print(f"Test mean IoU {card['metrics']['mean_iou']:.2%}. Read {args.run}/README.md")
 sys.exit(0 if card["passed"] else 1)

@@ -204,6 +204,9 @@ def export(
     label_map: Annotated[
         bool, typer.Option("--label-map", help="Of a segmenter: classes of pixels, no scores.")
     ] = False,
+    postprocess: Annotated[
+        bool, typer.Option("--postprocess", help="Of a detector: the file suppresses boxes itself.")
+    ] = False,
     split: Split = None,
     data_option: DataOption = None,
     resize: Resize = "stretch",
@@ -219,11 +222,11 @@ def export(
         calibrate = calibrate or "train"
         calibration, _, _ = _batches(kv, loaded, data, calibrate, resize, data_option)
     kind = None if quantize == Quantize.none else str(quantize)
-    ending = ("" if kind is None else f"_{kind}") + ("_labels" if label_map else "")
+    ending = ("" if kind is None else f"_{kind}") + "_labels" * label_map + "_boxes" * postprocess
     path = output or folder / f"model{ending}.tflite"
     print(f"Converting to {path} ...")
-    options = {"calibration": calibration, "labels": names, "label_map": label_map}
-    kv.export.tflite(source, path, kind, **options)
+    options = {"label_map": label_map, "postprocess": postprocess}
+    kv.export.tflite(source, path, kind, calibration=calibration, labels=names, **options)
     report = kv.export.verify(source, path, batches, samples=None)
     print(report)
     raise SystemExit(0 if report.passed else 1)

@@ -295,10 +295,13 @@ def test_train_detector_leaves_a_run(tmp_path):
     assert [math.isnan(float(row["val_AP50"])) for row in rows] == [True, False]
     assert all(float(row["seconds"]) > 0 for row in rows)
 
+    arguments[arguments.index("--epochs") + 1] = "9"
     code, output = run("train_detector.py", *arguments, folder=tmp_path)
     assert "run is trained: exporting it again" in output
     assert "Epoch" not in output
-    code, output = run("train_detector.py", *arguments, "--model", "SSD300", folder=tmp_path)
+    assert "--epochs 2" in (tmp_path / "run" / "README.md").read_text()
+    other = [*arguments, "--option", "alpha=0.5"]
+    code, output = run("train_detector.py", *other, folder=tmp_path)
     assert code != 0
     assert "pass another --run" in output
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from kvision.export.contents import describe, kind_of, resolve
-from kvision.export.detection_tally import DetectionTally
+from kvision.export.detection_tally import SURE, DetectionTally
 from kvision.export.detectors import POSTPROCESS
 from kvision.export.litert import as_float32
 from kvision.export.report import Report
@@ -45,6 +45,7 @@ DETECTION_LIMITS = {
     "dynamic": {"metric_drop": 2.0},
     "int8": {"metric_drop": 2.0},
 }
+LARGE_SHARE = 0.1  # of a model's accuracy, that a file may lose without a word
 SAME_DETECTIONS = {"share_different": 0.01}
 _TAKEN = (
     "quantize",
@@ -84,9 +85,10 @@ def verify(model, path, dataset, *, tolerance=None, max_metric_drop=None, sample
         samples: the most examples to compare; `None` for all.
 
     Returns:
-        A `Report` with `passed` and `reasons` (why not, in sentences), `limits`, `samples`,
-        `max_difference`, `mean_difference`, `share_different` (of the outputs, by more than 1e-4),
-        `top1_agreement`, `metric_name`, `metric_model` and
+        A `Report` with `passed` and `reasons` (why not, in sentences), `doubts` (where passing says
+        little: a file that loses a tenth of its model's accuracy, a model that finds nothing),
+        `limits`, `samples`, `max_difference`, `mean_difference`, `share_different` (of the outputs,
+        by more than 1e-4), `top1_agreement`, `metric_name`, `metric_model` and
         `metric_file` (0..1), `metric_drop` (points), `size_bytes`, `quantize`, `operators`,
         `flex_operators`, `custom_operators`, `random_operators`, `static_batch`. `print` shows it
         as a table. If it did not pass, the file was renamed: its new name is in `rejected`.
@@ -109,7 +111,7 @@ def verify(model, path, dataset, *, tolerance=None, max_metric_drop=None, sample
     if samples is not None and samples < 1:
         raise ValueError(f"`samples` must be at least 1 or None. Received: {samples}")
     reference = wrap(as_float32(model)) if isinstance(model, keras.Model) else load(model)
-    report = Report(path=str(path), kind=kind, quantize=None, passed=False, reasons=[], limits={})
+    report = Report(path=str(path), kind=kind, quantize=None, passed=False, reasons=[], doubts=[])
     report.samples = 0
     try:
         found = describe(path)
@@ -122,7 +124,9 @@ def verify(model, path, dataset, *, tolerance=None, max_metric_drop=None, sample
     report.limits = _limits(report.quantize, tally, tolerance, max_metric_drop, model)
     _judge(report)
     report.passed = not report.reasons
-    if not report.passed:
+    if report.passed:
+        _doubt(report)
+    else:
         report.rejected = str(_reject(path))
         report.reasons.append(f"The file was renamed to {Path(report.rejected).name}.")
     return report
@@ -268,6 +272,17 @@ def _judge(report):
             f"The {report.metric_name} drops by {report.metric_drop:.2f} points; at most "
             f"{limits['metric_drop']:g} is allowed."
         )
+
+
+def _doubt(report):
+    """Adds why passing the check says little, where it does."""
+    if report.top1_agreement is None and "max_difference" not in report.limits:
+        report.doubts.append(
+            f"The model is sure of no object (score {SURE} or more): nothing was compared."
+        )
+    elif report.metric_drop > LARGE_SHARE * 100 * report.metric_model:
+        share = report.metric_drop / (100 * report.metric_model)
+        report.doubts.append(f"The file loses {share:.0%} of the model's {report.metric_name}.")
 
 
 def _reject(path):

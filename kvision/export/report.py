@@ -5,7 +5,7 @@ class Report(dict):
     """A dict whose keys are attributes too, and which prints as a short table.
 
     Everything in it is a plain Python value, so `json.dumps(report)` works. When it has the key
-    `passed`, the table ends in a line that begins with PASS or FAIL.
+    `passed`, the table ends in a line that begins with PASS or FAIL, and its `doubts` follow.
 
     Example:
 
@@ -36,7 +36,7 @@ class Report(dict):
         shown = {
             key: value
             for key, value in self.items()
-            if key not in ("passed", "reasons") and value not in (None, [], {})
+            if key not in ("passed", "reasons", "doubts") and value not in (None, [], {})
         }
         width = max(map(len, shown), default=0)
         lines = []
@@ -48,6 +48,7 @@ class Report(dict):
             verdict = "PASS" if self["passed"] else "FAIL"
             reasons = " ".join(self.get("reasons") or [])
             lines.append(f"{verdict}: {reasons}" if reasons else verdict)
+            lines += [f"But: {doubt}" for doubt in self.get("doubts") or []]
         return "\n".join(lines)
 
 

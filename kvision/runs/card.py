@@ -97,6 +97,8 @@ def model_card(card, run_dir):
 
 
 def _verdict(card):
+    if card["passed"] and any(file["check"].get("doubts") for file in card["files"].values()):
+        return "**PASS, with doubts**: no exported file failed, but see the notes on their proof."
     if card["passed"]:
         return "**PASS**: every exported file was run again and gives what the model gives."
     return "**FAIL**: at least one exported file failed its check and was renamed `.rejected`."
@@ -127,8 +129,8 @@ def _reasons(files):
     for name, check in ((name, file["check"]) for name, file in files.items()):
         if not check["passed"]:
             lines.append(f"- `{name}` failed: {' '.join(check['reasons'])}")
-        elif check.get("top1_agreement", 1) is None and "max_difference" not in check["limits"]:
-            lines.append(f"- `{name}` was not put to the test: the model is sure of no object.")
+        elif check.get("doubts"):
+            lines.append(f"- `{name}` passed, but: {' '.join(check['doubts'])}")
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -47,15 +47,21 @@ On the command line, in this folder:
 kvision predict $best photo.jpg --save found.jpg
 ```
 
-In Python, without TensorFlow:
+In Python (`predict` does without TensorFlow; the size and pixels of a picture are to be as here):
 
 ```python
 import kvision as kv
+from PIL import Image
 
 model = kv.export.load("$best")
-found = model.predict(images)  # (n, $shape), pixels 0..255
-print(found["boxes"][0], found["scores"][0])  # ymin, xmin, ymax, xmax in 0..1; best first
-print([model.labels[i] for i in found["classes"][0] if i >= 0])  # -1 is padding
+photo = kv.data.read_image("photo.jpg")
+image = kv.data.resize_image(photo, model.input_shape)  # ($shape), pixels 0..255
+found = model.predict(image[None])
+objects = {key: value[0] for key, value in found.items()}
+print(objects["boxes"], objects["scores"])  # ymin, xmin, ymax, xmax in 0..1; best first
+print([model.labels[i] for i in objects["classes"] if i >= 0])  # -1 is padding
+drawn = kv.visualize.draw_boxes(photo, names=model.labels, score_threshold=0.5, **objects)
+Image.fromarray(drawn).save("found.png")
 ```
 
 On Android, with MediaPipe Tasks (labels, normalisation and anchors are inside the file):

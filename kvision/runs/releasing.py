@@ -41,7 +41,7 @@ def release(
         class_names: names in label order.
         quantize: which TFLite files to write: of `None`, `"float16"`, `"dynamic"`, `"int8"`.
         data: a line about the data, for the card.
-        command: the command that made the run, for the card.
+        command: the command that made the run, for the card; `None` keeps that of the card there.
         threads: numbers of threads to time each file with.
 
     Returns:
@@ -50,6 +50,7 @@ def release(
 
     Raises:
         ValueError: where the data or the class names do not fit the model.
+        FileNotFoundError: where `command` is `None` and the folder has no card.
 
     Example:
 
@@ -58,6 +59,8 @@ def release(
     ```
     """
     run_dir = Path(run_dir)
+    if command is None:
+        command = json.loads((run_dir / "card.json").read_text(encoding="utf-8"))["command"]
     (run_dir / "figures").mkdir(parents=True, exist_ok=True)
     print(f"Scoring {model.name} on the test images ...")
     task = _task_of(model)
@@ -106,7 +109,8 @@ def _export_all(model, run_dir, test, calibration, class_names, quantize, thread
     results = {}
     for name, path in files.items():
         check = export.verify(model, path, test, samples=None)
-        print(f"  {name}: {'PASS' if check.passed else 'FAIL'} {' '.join(check.reasons)}".rstrip())
+        said = " ".join([*check.reasons, *check.doubts])
+        print(f"  {name}: {'PASS' if check.passed else 'FAIL'} {said}".rstrip())
         results[name] = {"check": dict(check)}
         if check.passed:
             results[name]["latency"] = _latency(path, threads)

@@ -10,11 +10,12 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from squares import SHAPES, squares
+from squares import SHAPES, build_detector, squares
 
 import kvision as kv
 from kvision.export.contents import output_order, read_flatbuffer
 from kvision.export.decoding import suppress_classes
+from kvision.export.detection_tally import DetectionTally
 from kvision.export.detector_metadata import NAME, read_anchors
 from kvision.export.detectors import detector_settings
 from kvision.export.metadata import read_metadata
@@ -200,6 +201,26 @@ def test_file_that_is_read_wrongly_is_rejected(detector, detector_file, held_out
     assert report.max_difference < 1e-4
     assert "The COCO AP drops by" in " ".join(report.reasons)
     assert not report.passed
+
+
+def test_a_model_that_finds_nothing_is_doubted(held_out, tmp_path):
+    model = build_detector()
+    path = kv.export.tflite(model, tmp_path / "model.tflite", "dynamic")
+    report = kv.export.verify(model, path, [held_out])
+    assert report.passed, report.reasons
+    assert report.doubts == [
+        "The model is sure of no object (score 0.3 or more): nothing was compared."
+    ]
+    assert str(report).splitlines()[-2:] == ["PASS", f"But: {report.doubts[0]}"]
+    path = kv.export.tflite(model, tmp_path / "model.tflite")
+    assert kv.export.verify(model, path, [held_out]).doubts == []  # its outputs were compared
+
+
+def test_a_large_share_of_a_small_score_is_doubted(detector, detector_file, monkeypatch):
+    monkeypatch.setattr(DetectionTally, "metrics", lambda tally: (0.03, 0.018))
+    report = kv.export.verify(detector, detector_file("int8"), [squares(4, seed=1)])
+    assert report.passed
+    assert report.doubts == ["The file loses 40% of the model's COCO AP."]
 
 
 def test_wrong_data(detector, detector_file, held_out, tmp_path):

@@ -1,5 +1,7 @@
 """Faster R-CNN: counts, anchors, the pyramid, and learning in the ways people train."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -22,6 +24,16 @@ PYRAMID = {
     "feature_pyramid": True,
     "anchor_sizes": (8, 16, 32, 48, 64),
 }
+
+
+def test_anchors_that_cannot_be_trained_are_named():
+    small = {"input_shape": (64, 64, 3), "alpha": 0.0625, "classes": 2, "units": 8}
+    with pytest.warns(UserWarning, match="picture of 64x64, and anchors from 91 pixels on"):
+        kv.models.FasterRCNN("VGG11", **small)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        kv.models.FasterRCNN("VGG11", **small, anchor_sizes=(32, 128))
+        kv.models.FasterRCNN("VGG11", **{**small, "input_shape": (None, None, 3)})
 
 
 def tiny(**options):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -54,13 +55,25 @@ def test_the_card_tells_how_good_it_is(detector_run, held_out):
     }
 
 
+def test_the_snippet_of_the_card_runs(detector_run, held_out, tmp_path, monkeypatch):
+    text = (detector_run / "README.md").read_text()
+    snippet = text.split("```python\n")[1].split("```")[0]
+    for file in ("model_int8.tflite", "labels.txt"):
+        shutil.copy(detector_run / file, tmp_path)
+    Image.fromarray(held_out[0][0]).resize((200, 150)).save(tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    exec(snippet, {})
+    assert Image.open("found.png").size == (200, 150)
+
+
 def test_the_card_says_which_check_says_nothing(detector_run):
     card = json.loads((detector_run / "card.json").read_text())
-    for file in card["files"].values():
-        file["check"]["top1_agreement"] = None
+    assert card["files"]["model_int8.tflite"]["check"]["doubts"] == []
+    card["files"]["model_int8.tflite"]["check"]["doubts"] = ["There was nothing."]
     text = model_card(card, detector_run)
-    assert "- `model_int8.tflite` was not put to the test: the model is sure of no object." in text
-    assert "`model.tflite` was not" not in text, "its outputs were compared"
+    assert "**PASS, with doubts**" in text
+    assert "- `model_int8.tflite` passed, but: There was nothing." in text
+    assert "`model.tflite` passed, but" not in text
 
 
 @pytest.mark.parametrize(
@@ -151,6 +164,10 @@ def test_export_proves_the_file(detector_run, boxes_file, tmp_path):
     assert result.exit_code == 0, result.output
     assert kv.export.describe(target).labels == SHAPES
     assert "COCO AP" in result.output
+    options = ["--quantize", "none", "--postprocess", "--split", "train", "--output", target]
+    result = run("export", detector_run, boxes_file, *options)
+    assert result.exit_code == 0, result.output
+    assert kv.export.describe(target).custom_operators == ["TFLite_Detection_PostProcess"]
 
 
 def objects(boxes, classes, scores=None):

@@ -4,6 +4,8 @@ Ren, He, Girshick, Sun: Faster R-CNN: Towards real-time object detection with re
 networks, NIPS 2015. With a feature pyramid: Lin et al., CVPR 2017.
 """
 
+import warnings
+
 import keras
 
 from kvision.layers import RoIAlign, RoIPool
@@ -149,6 +151,8 @@ def FasterRCNN(
         units, dropout = units or scaled(1024, alpha), dropout or 0.0
         channels = raw["features"][0].shape[-1]
     else:
+        anchors = rpn_shapes(anchor_sizes or SIZES, anchor_ratios)
+        _warn_of_large_anchors(raw["image"].shape[1:3], anchors)
         pool = RoIPool(7, name="region_pool")
         units, dropout = units or scaled(4096, alpha), 0.5 if dropout is None else dropout
         channels = raw["features"].shape[-1]
@@ -167,6 +171,18 @@ def FasterRCNN(
         network, regions=regions or (512 if feature_pyramid else 128), inside=not feature_pyramid
     )
     return load_weights(model, weights, heads=HEADS)
+
+
+def _warn_of_large_anchors(size, shapes):
+    """Anchors that cross the edge of the picture are not trained: there must be others."""
+    if None in size or any(h <= size[0] and w <= size[1] for h, w in shapes):
+        return
+    warnings.warn(
+        "Some anchors of `FasterRCNN` should lie within the picture, because those that cross its "
+        "edge are not trained: pass smaller `anchor_sizes`, or `feature_pyramid=True`. Received: a "
+        f"picture of {size[0]}x{size[1]}, and anchors from {min(map(min, shapes)):.0f} pixels on",
+        stacklevel=3,
+    )
 
 
 def single_stages(
