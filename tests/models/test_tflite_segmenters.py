@@ -37,9 +37,7 @@ def test_float_files_are_equal(name, tmp_path, alive):
     assert report.metric_model == 1.0
 
 
-@pytest.fixture(
-    scope="module", params=["UNet", pytest.param("DeepLabV3Plus", marks=pytest.mark.slow)]
-)
+@pytest.fixture(scope="module", params=PHONES)
 def phone(request):
     """A small phone model that learned some easy scenes, with 16 others."""
     keras.utils.set_random_seed(0)
@@ -53,6 +51,7 @@ def phone(request):
     return model, train, held_out
 
 
+@pytest.mark.slow
 def test_phone_models_in_floats_and_in_int8(phone, tmp_path):
     """Equal in floats, and in int8 within a point and a half."""
     model, train, held_out = phone
