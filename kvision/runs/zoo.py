@@ -177,13 +177,13 @@ def _spread(model, head, images):
 
 
 def _spread_classes(model, images):
-    """Scores of a single-shot detector's anchors that differ, a standard deviation of 4."""
+    """Scores of a single-shot detector's anchors that differ, with a standard deviation of 1."""
     import keras
 
     logits = keras.Model(model.input, model.output["raw"]["logits"]).predict_on_batch(images[:1])
     for layer in model.layers:
         if layer.name.startswith("class_head") and isinstance(layer, keras.layers.Conv2D):
-            layer.kernel.assign(layer.kernel * (4 / logits.std(axis=(0, 1)).mean()))
+            layer.kernel.assign(layer.kernel * (1 / logits.std(axis=(0, 1)).mean()))
             layer.bias.assign(layer.bias * 0)
 
 
