@@ -28,7 +28,7 @@ PYRAMID = {
 
 def test_anchors_that_cannot_be_trained_are_named():
     small = {"input_shape": (64, 64, 3), "alpha": 0.0625, "classes": 2, "units": 8}
-    with pytest.warns(UserWarning, match="picture of 64x64, and anchors from 91 pixels on"):
+    with pytest.warns(UserWarning, match="picture of 64x64, and anchors from 88 pixels on"):
         kv.models.FasterRCNN("VGG11", **small)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
