@@ -31,7 +31,8 @@ def pictures_and_truth(model):
     image = model.input["image"] if isinstance(model.input, dict) else model.input
     height, width, channels = image.shape[1:]
     wide, tall, large = (0.25, 0.5, 0.4, 0.95), (0.3, 0.1, 0.8, 0.35), (0.05, 0.05, 0.95, 0.95)
-    drawn = [[], [(wide, 0)], [(tall, 1), ((0.6, 0.5, 0.85, 1.0), 0)], [(large, 1)]]
+    small = (0.05, 0.8, 0.16, 0.91)
+    drawn = [[], [(wide, 0), (small, 1)], [(tall, 1), ((0.6, 0.5, 0.85, 1.0), 0)], [(large, 1)]]
     images = random.uniform(0, 60, (4, height, width, channels)).astype("float32")
     boxes = np.zeros((4, 3, 4), "float32")
     classes = np.full((4, 3), -1, "int32")
