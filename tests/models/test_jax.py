@@ -27,12 +27,18 @@ def pictures(model):
 
 
 DETECTORS = kv.list_models("detection")
-OTHERS = [name for name in kv.list_models() if name not in DETECTORS]
+# One of each block.
+FEW = ["CRFRNN", "DeepLabV3Plus", "GoogLeNet", "HED", "LeNet5", "MobileNet", "MobileNetV2"]
+FEW += ["ResNetCIFAR", "SegNet", "UNet", "VGG11"]
+OTHERS = [name for name in kv.list_models() if name not in DETECTORS and name not in FEW]
+SLOW = {"marks": pytest.mark.slow}
 
 
 # The layers of detectors have their own, fast test on JAX.
 @pytest.mark.parametrize(
-    "names", [OTHERS, pytest.param(DETECTORS, marks=pytest.mark.slow)], ids=["others", "detectors"]
+    "names",
+    [FEW, pytest.param(OTHERS, **SLOW), pytest.param(DETECTORS, **SLOW)],
+    ids=["few", "others", "detectors"],
 )
 def test_forward_sweep(names, tmp_path, alive):
     for name in names:
