@@ -14,7 +14,7 @@ export MPLBACKEND ?= Agg
 
 help:
 	@echo "make quickstart  digits in; a trained, evaluated, exported and verified int8 MobileNetV2 out"
-	@echo "make test        the tests (about sixteen minutes on two cores)"
+	@echo "make test        the tests (about eighteen minutes on two cores)"
 	@echo "make test-all    the tests marked slow as well"
 	@echo "make bench       our speed beside the peer's, as ratios from one run"
 	@echo "make models      measures every network and writes docs/models.md (about 16 minutes)"
