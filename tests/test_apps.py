@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from app_runs import run, start
+from app_runs import assert_refused, run, start
 from PIL import Image
 
 
@@ -116,9 +116,7 @@ def test_train_classifier_explains_itself(tmp_path):
     assert "--weights" in output
     arguments = ["digits", "--model", "ResNet18", "--size", "16", "--option"]
     for option, said in (("shortcut=Z", "`shortcut` must be"), ("shortcu=A", "'shortcu'")):
-        code, output = run("train_classifier.py", *arguments, option, folder=tmp_path)
-        assert code == 2
-        assert said in output.splitlines()[-1]
+        assert_refused("train_classifier.py", [*arguments, option], said, tmp_path)
     code, output = run("train_classifier.py", "nowhere/", folder=tmp_path)
     assert code != 0
     assert "nowhere" in output
@@ -185,9 +183,7 @@ def test_train_segmenter_explains_itself(tmp_path):
     assert code == 0
     assert "--backbone-weights" in output
     arguments = ["scenes", "--data-option", "train=8", "--size", "33"]
-    code, output = run("train_segmenter.py", *arguments, folder=tmp_path)
-    assert code == 2
-    assert "must be multiples of 32" in output.splitlines()[-1]
+    assert_refused("train_segmenter.py", arguments, "must be multiples of 32", tmp_path)
     for wrong, said in (
         (["digits"], "digits holds no masks"),
         (["nowhere/"], "nowhere"),
@@ -195,9 +191,7 @@ def test_train_segmenter_explains_itself(tmp_path):
         (["scenes", "--data-option", "difficulty=7"], "`difficulty`"),
         (["scenes", "--split", "train=foo"], "foo"),
     ):
-        code, output = run("train_segmenter.py", *wrong, folder=tmp_path)
-        assert code == 2
-        assert said in output.splitlines()[-1]
+        assert_refused("train_segmenter.py", wrong, said, tmp_path)
 
 
 @pytest.mark.slow

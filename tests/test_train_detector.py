@@ -5,7 +5,7 @@ import json
 import math
 
 import pytest
-from app_runs import run
+from app_runs import assert_refused, run
 from squares import SHAPES, write_squares
 
 ARGUMENTS = ["squares/boxes.csv", "--run", "run", "--size", "64", "--backbone", "ResNet18"]
@@ -79,6 +79,4 @@ def test_train_detector_explains_itself(tmp_path):
         (["scenes", "--option", "filters=3"], "SSDLite cannot be built so"),
         (["scenes", "--split", "train=foo"], "foo"),
     ):
-        code, output = run("train_detector.py", *wrong, folder=tmp_path)
-        assert code == 2
-        assert said in output.splitlines()[-1]
+        assert_refused("train_detector.py", wrong, said, tmp_path)

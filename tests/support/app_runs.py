@@ -25,3 +25,10 @@ def run(script, *arguments, folder):
     process = start(script, *arguments, folder=folder)
     output, _ = process.communicate(timeout=600)
     return process.returncode, output
+
+
+def assert_refused(script, arguments, said, folder):
+    """The script ends as for wrong use, and its last line says why."""
+    code, output = run(script, *arguments, folder=folder)
+    assert code == 2
+    assert said in output.splitlines()[-1]
