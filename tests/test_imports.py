@@ -11,24 +11,25 @@ PACKAGE = Path(__file__).resolve().parents[1] / "kvision"
 KERAS = {"keras", "numpy"}
 # Rooms of kvision and packages beyond the standard library that each room may import.
 ALLOWED = {
+    "files": ({"files"}, set()),
     "registry": (set(), set()),
     "ops": ({"ops"}, KERAS),
     "layers": ({"layers", "ops"}, KERAS),
     "losses": ({"losses", "ops"}, KERAS),
     "metrics": ({"metrics", "ops"}, KERAS),
-    "models": ({"models", "layers", "losses", "ops", "registry"}, KERAS),
+    "models": ({"models", "files", "layers", "losses", "ops", "registry"}, KERAS),
     "data": (
-        {"data", "layers", "ops"},
+        {"data", "files", "layers", "ops"},
         KERAS | {"tensorflow", "tensorflow_datasets", "PIL", "sklearn", "scipy"},
     ),
-    "training": ({"training", "losses", "metrics"}, KERAS | {"tensorflow"}),
-    "evaluation": ({"evaluation", "ops", "metrics"}, KERAS | {"scipy", "pycocotools"}),
-    "classical": ({"classical", "layers", "ops"}, KERAS | {"sklearn", "cv2"}),
+    "training": ({"training", "files", "losses", "metrics"}, KERAS | {"tensorflow"}),
+    "evaluation": ({"evaluation", "files", "ops", "metrics"}, KERAS | {"scipy", "pycocotools"}),
+    "classical": ({"classical", "files", "layers", "ops"}, KERAS | {"sklearn", "cv2"}),
     "export": (
-        {"export", "layers", "ops", "registry"},
+        {"export", "files", "layers", "ops", "registry"},
         KERAS | {"tensorflow", "ai_edge_litert", "flatbuffers"},
     ),
-    "visualize": ({"visualize", "ops"}, {"numpy", "matplotlib", "PIL"}),
+    "visualize": ({"visualize", "files", "ops"}, {"numpy", "matplotlib", "PIL"}),
 }
 ANYTHING = {"__init__", "cli", "runs"}  # nothing but apps and tests imports them
 

@@ -1,0 +1,69 @@
+"""What is written appears whole or not at all, and old half-made things are cleared."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from kvision.files.locking import held, is_held
+from kvision.files.writing import clear_partial, writing
+
+
+def test_a_file_appears_when_complete(tmp_path):
+    path = tmp_path / "new" / "a.txt"
+    with writing(path) as partial:
+        partial.write_text("new")
+        assert not path.exists()
+    assert path.read_text() == "new"
+    assert [p.name for p in path.parent.iterdir()] == ["a.txt"]
+
+
+def test_what_fails_leaves_the_old_one(tmp_path):
+    (tmp_path / "a.txt").write_text("old")
+
+    def fail_halfway(partial):
+        partial.write_text("half")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), writing(tmp_path / "a.txt") as partial:
+        fail_halfway(partial)
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_folder_replaces_a_folder(tmp_path):
+    for text in ("one", "two"):
+        with writing(tmp_path / "model") as partial:
+            partial.mkdir()
+            (partial / f"{text}.txt").write_text(text)
+    assert [p.name for p in (tmp_path / "model").iterdir()] == ["two.txt"]
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_killed_process_leaves_what_is_cleared(tmp_path):
+    code = (
+        "import sys, time; from kvision.files.writing import writing\n"
+        "with writing(sys.argv[1]) as partial:\n"
+        "    partial.write_text('half'); print('ready', flush=True); time.sleep(60)\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, tmp_path / "a.txt"], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout.readline() == "ready\n"
+    clear_partial(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1  # of a process that lives
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    clear_partial(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_is_held_once(tmp_path):
+    assert not is_held(tmp_path)
+    with held(tmp_path):
+        assert is_held(tmp_path)
+        with pytest.raises(BlockingIOError), held(tmp_path):
+            pass
+    assert not is_held(tmp_path)
