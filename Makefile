@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 MEDIAPIPE := .venv-mediapipe
 CLIENT := $(MEDIAPIPE)/.installed
 WORKERS ?= 2
-export TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 export MPLBACKEND ?= Agg
 
@@ -55,7 +55,7 @@ bench: $(INSTALLED)
 	@$(BIN)/python -m pytest -q -s -m bench tests/benchmarks
 
 models: $(INSTALLED)
-	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m kvision.runs.zoo
+	@$(BIN)/python -m kvision.runs.zoo
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff format --check .

@@ -15,16 +15,14 @@ of a slice where the two sides differ most. A killed run goes on when it is star
 import argparse
 import csv
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import numpy as np
 
 import kvision as kv
+from kvision.quiet import quietly
 
 APP = Path(__file__).with_name("train_segmenter.py")
 
@@ -70,7 +68,8 @@ def otsu(image):
 
 
 # Scores
-examples = kv.data.load(args.data, splits["test"])
+with quietly():  # TensorFlow starts
+    examples = kv.data.load(args.data, splits["test"])
 batch = kv.data.batches(examples, (args.size, args.size, 1), 1, target="segmentation_mask")
 images, truths = (np.concatenate(part) for part in zip(*batch.as_numpy_iterator(), strict=True))
 truths = truths[..., 0]

@@ -15,14 +15,12 @@ same command is started again.
 import argparse
 import csv
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import kvision as kv
+from kvision.quiet import quietly
 
 NETWORKS = {
     "FCN-8s (VGG16, quarter width)": ["--model", "FCN8s", "--backbone", "VGG16"]
@@ -81,7 +79,8 @@ for name, options in NETWORKS.items():
 head = ["network", "parameters", "multiply-adds", "minutes", "mean IoU", "pixel accuracy"]
 head += ["boundary F1", "int8 mean IoU", "int8 MB"]
 rows = [head, ["---", *["---:"] * (len(head) - 1)]]
-test = kv.data.load("scenes", "test[:5]", **scenes)
+with quietly():  # TensorFlow starts
+    test = kv.data.load("scenes", "test[:5]", **scenes)
 shape = (args.size, args.size, 3)
 images, masks = next(iter(kv.data.batches(test, shape, 5, target="segmentation_mask")))
 images, columns = images.numpy(), {"truth": masks.numpy()[..., 0]}

@@ -16,15 +16,11 @@ import argparse
 import csv
 import json
 import math
-import os
 import time
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-import keras
-
 import kvision as kv
+from kvision.quiet import quietly
 
 NETWORKS = {"plain": "PlainNetCIFAR", "residual": "ResNetCIFAR"}
 SHAPE = (16, 16, 1)
@@ -40,6 +36,9 @@ add("--epochs", type=int, default=48)
 add("--learning-rate", type=float, default=0.1, help="for the first half (default 0.1)")
 add("--smoke", action="store_true", help="two small depths, two epochs, few digits")
 args = parser.parse_args()
+
+with quietly():  # only now: --help answers at once
+    import keras
 if args.smoke:
     args.depths, args.epochs = [8, 14], 2
 versions, share = (1, "[:128]") if args.smoke else (4, "")

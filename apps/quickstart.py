@@ -6,27 +6,30 @@ Data:     scikit-learn's handwritten digits (nothing is downloaded): 1,437 to tr
 Leaves:   saved_models/quickstart/: the model, the exported files, their proof and a model card
 """
 
-import os
+import argparse
 import sys
 import time
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-import keras
-
 import kvision as kv
+from kvision.quiet import quietly
 
 RUN = Path("saved_models/quickstart")
 SHAPE = (48, 48, 3)
 EPOCHS = 12
 BATCH = 48
 
+argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+).parse_args()
+
 started = time.time()
+with quietly():  # only now: --help answers at once
+    import keras
+
 keras.utils.set_random_seed(1)
-strategy = kv.training.strategy(
-    devices=2
-)  # two replicas: two GPUs if there are, else two of the CPU
+# Two replicas: two GPUs if there are, else two of the CPU.
+strategy = kv.training.strategy(devices=2)
 
 # Data: 90 % of the training images to learn from, 10 % to watch, the test images for the end.
 digits, info = kv.data.load("digits", with_info=True)

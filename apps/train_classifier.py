@@ -15,11 +15,8 @@ import shlex
 import sys
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-import keras
-
 import kvision as kv
+from kvision.quiet import quietly
 
 
 def option(text):
@@ -62,6 +59,9 @@ add("--mixed-precision", action="store_true", help="compute in 16 bits")
 add("--jit-compile", action="store_true", help="compile with XLA; pays on GPUs only")
 add("--seed", type=int, default=1)
 args = parser.parse_args()
+
+with quietly():  # only now: --help answers at once
+    import keras
 
 strategy = kv.training.strategy(args.devices)
 keras.utils.set_random_seed(args.seed)

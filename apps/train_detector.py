@@ -19,11 +19,8 @@ import sys
 import time
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-import keras
-
 import kvision as kv
+from kvision.quiet import quietly
 
 PHONES = ("SSDLite", "SSD300")
 MASKS = ("MaskRCNN", "MaskXRCNN")
@@ -49,16 +46,6 @@ def size(text):
 def shapes_of(model):
     """Those of its weights, by which networks are told apart."""
     return [tuple(weight.shape) for weight in model.weights]
-
-
-class Seconds(keras.callbacks.Callback):
-    """Notes how long each epoch took, for history.csv."""
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.start = time.time()
-
-    def on_epoch_end(self, epoch, logs=None):
-        logs["seconds"] = time.time() - self.start
 
 
 parser = argparse.ArgumentParser(
@@ -90,10 +77,24 @@ add("--mixed-precision", action="store_true", help="compute in 16 bits")
 add("--jit-compile", action="store_true", help="compile with XLA; pays on GPUs only")
 add("--seed", type=int, default=1)
 args = parser.parse_args()
+
+with quietly():  # only now: --help answers at once
+    import keras
 if args.model not in kv.list_models("detection"):
     parser.error(f"--model must be one of {', '.join(kv.list_models('detection'))}")
 if args.epochs < 1:
     parser.error("--epochs must be at least 1")
+
+
+class Seconds(keras.callbacks.Callback):
+    """Notes how long each epoch took, for history.csv."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.start = time.time()
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["seconds"] = time.time() - self.start
+
 
 strategy = kv.training.strategy(args.devices)
 keras.utils.set_random_seed(args.seed)

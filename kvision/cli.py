@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from kvision.quiet import quietly
 
 app = typer.Typer(
     help="Computer vision for Keras, from a folder of photos to a checked phone file. Wherever a "
@@ -259,16 +259,8 @@ def benchmark(
 
 def _kvision():
     """Imports what all commands need, without TensorFlow's start-up messages."""
-    saved = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        import tensorflow as tf
-
-        tf.config.list_logical_devices()
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
+    with quietly():
+        import tensorflow  # noqa: F401
     import kvision
 
     return kvision

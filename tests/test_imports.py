@@ -12,6 +12,7 @@ KERAS = {"keras", "numpy"}
 # Rooms of kvision and packages beyond the standard library that each room may import.
 ALLOWED = {
     "files": ({"files"}, set()),
+    "quiet": (set(), set()),
     "registry": (set(), set()),
     "ops": ({"ops"}, KERAS),
     "layers": ({"layers", "ops"}, KERAS),
@@ -19,14 +20,14 @@ ALLOWED = {
     "metrics": ({"metrics", "ops"}, KERAS),
     "models": ({"models", "files", "layers", "losses", "ops", "registry"}, KERAS),
     "data": (
-        {"data", "files", "layers", "ops"},
+        {"data", "files", "layers", "ops", "quiet"},
         KERAS | {"tensorflow", "tensorflow_datasets", "PIL", "sklearn", "scipy"},
     ),
     "training": ({"training", "files", "losses", "metrics"}, KERAS | {"tensorflow"}),
     "evaluation": ({"evaluation", "files", "ops", "metrics"}, KERAS | {"scipy", "pycocotools"}),
     "classical": ({"classical", "files", "layers", "ops"}, KERAS | {"sklearn", "cv2"}),
     "export": (
-        {"export", "files", "layers", "ops", "registry"},
+        {"export", "files", "layers", "ops", "quiet", "registry"},
         KERAS | {"tensorflow", "ai_edge_litert", "flatbuffers"},
     ),
     "visualize": ({"visualize", "files", "ops"}, {"numpy", "matplotlib", "PIL"}),

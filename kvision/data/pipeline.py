@@ -13,6 +13,7 @@ from kvision.data.epochs import epochs
 from kvision.data.memory import available_memory
 from kvision.data.resizing import MODES, resize_example
 from kvision.data.sources import rows_and_reader
+from kvision.quiet import ignore_shuffle_warning
 
 _CACHE_SHARE = 0.25
 _SHUFFLE_BYTES = 2**29
@@ -109,6 +110,7 @@ def batches(
     (TensorShape([16, 32, 32, 3]), TensorShape([16]))
     """
     _check_arguments(batch_size, resize, cache, seed, first_epoch, max_boxes)
+    ignore_shuffle_warning()
     spec = check_elements(dataset.element_spec, target, masks)
     size, channels = _parse_size(image_size, channels, spec["image"])
     shuffle = training if shuffle is None else shuffle

@@ -2,14 +2,17 @@
 
 import numpy as np
 
+from kvision.quiet import without_noise
+
 
 def open_interpreter(path, threads):
     """A LiteRT interpreter of a file, its tensors allocated."""
     from ai_edge_litert.interpreter import Interpreter
 
     try:
-        interpreter = Interpreter(model_path=str(path), num_threads=threads)
-        interpreter.allocate_tensors()
+        with without_noise():
+            interpreter = Interpreter(model_path=str(path), num_threads=threads)
+            interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         raise ValueError(
             f"LiteRT cannot run {path}: {str(error).strip()}. Export the model again with "

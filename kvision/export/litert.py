@@ -27,6 +27,7 @@ from kvision.export.label_maps import check_scores, is_segmenter
 from kvision.export.labels import FILE_NAME, check_label_count, label_text, read_labels
 from kvision.export.metadata import attach, build_metadata
 from kvision.export.savedmodel import check_model, check_not_random, export_graph
+from kvision.quiet import is_noise
 
 QUANTIZE = (None, "float16", "dynamic", "int8")
 
@@ -257,8 +258,7 @@ def _failure(code, stderr):
     if missing:
         return _missing(missing)
     ending = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"status {code}"
-    noise = re.compile(r"[IW]\d{4} |WARNING: All log messages|\s*$")
-    lines = [line for line in stderr.splitlines() if not noise.match(line)]
+    lines = [line for line in stderr.splitlines() if not is_noise(line)]
     said = "\n".join(lines[-15:]) or "(nothing)"
     return (
         f"The converter ended with {ending}, and no file was written. If it was int8, try "
