@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import keras
@@ -27,6 +26,7 @@ from kvision.export.label_maps import check_scores, is_segmenter
 from kvision.export.labels import FILE_NAME, check_label_count, label_text, read_labels
 from kvision.export.metadata import attach, build_metadata
 from kvision.export.savedmodel import check_model, check_not_random, export_graph
+from kvision.files.writing import put, writing
 from kvision.quiet import is_noise
 
 QUANTIZE = (None, "float16", "dynamic", "int8")
@@ -106,9 +106,8 @@ def tflite(
         check_label_count(labels, _classes(model))
     shape = _input_shape(model, input_shape)
     settings = detector_settings(model, shape) if answer in ("raw", "objects") else None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as workspace:
-        workspace = Path(workspace)
+    with writing(path) as partial:
+        workspace = partial.parent
         images = calibration_images(calibration, shape) if quantize == "int8" else None
         model = as_float32(model)
         file = _convert(model, quantize, shape, images, answer, workspace)
@@ -116,12 +115,11 @@ def tflite(
         own = {"quantize": quantize, "keras": keras.__version__, "kvision": _version()}
         if settings:  # the anchors are in MediaPipe's metadata
             own["detector"] = {key: settings[key] for key in settings if key != "anchors"}
-        file.write_bytes(attach(file.read_bytes(), metadata, own, labels))
-        _check_file(describe(file), quantize)
+        partial.write_bytes(attach(file.read_bytes(), metadata, own, labels))
+        _check_file(describe(partial), quantize)
         if labels:
             (workspace / FILE_NAME).write_text(label_text(labels), encoding="utf-8")
-            os.replace(workspace / FILE_NAME, path.parent / FILE_NAME)
-        os.replace(file, path)
+            put(workspace / FILE_NAME, path.parent / FILE_NAME)
     return path
 
 
@@ -216,7 +214,7 @@ def _convert(model, quantize, shape, images, answer, workspace):
         "quantize": quantize,
         "input_shape": shape,
         "answer": answer,
-        "target": str(workspace / "model.tflite"),
+        "target": str(workspace / "converted"),
     }
     if images is not None:
         job["calibration"] = str(workspace / "calibration.npy")

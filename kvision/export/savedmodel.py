@@ -1,8 +1,6 @@
 """SavedModel: the model for a server, checked after writing."""
 
 import functools
-import os
-import tempfile
 from pathlib import Path
 
 import keras
@@ -10,6 +8,7 @@ import numpy as np
 
 from kvision.export.contents import is_random
 from kvision.export.runtime import load, predict_keras
+from kvision.files.writing import writing
 
 TOLERANCE = 1e-4
 
@@ -43,15 +42,10 @@ def saved_model(model, path):
     path = Path(path)
     _check_target(path)
     check_model(model)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as workspace:
-        folder = Path(workspace) / path.name
+    with writing(path) as folder:
         export_graph(model, folder, batch_size=None)
         check_not_random(_graph_operations(folder))
         _check_copy(model, folder)
-        if path.exists():
-            os.replace(path, Path(workspace) / "older")
-        os.replace(folder, path)
     return path
 
 

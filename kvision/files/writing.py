@@ -1,6 +1,7 @@
 """Files and folders that appear under their names only when they are complete and on the disk."""
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -9,6 +10,7 @@ from pathlib import Path
 from kvision.files.locking import held, is_held
 
 _PREFIX = ".partial-"
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 
 @contextlib.contextmanager
@@ -25,6 +27,9 @@ def writing(path):
     Yields:
         A path of the same name in a folder of its own; other files may be written beside it.
 
+    Raises:
+        OSError: where the disk is full or cannot be written to, in a sentence that says so.
+
     Example:
 
     ```python
@@ -33,14 +38,45 @@ def writing(path):
     ```
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    workspace = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=path.parent))
+    with _said_of(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        workspace = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=path.parent))
+        try:
+            with held(workspace):
+                yield workspace / path.name
+                put(workspace / path.name, path)
+        finally:
+            shutil.rmtree(workspace, ignore_errors=True)
+
+
+def check_writable(folder):
+    """Makes a folder if need be and tries whether files can be written in it, to know it early.
+
+    Raises:
+        OSError: where they cannot, in a sentence that says why.
+    """
+    with _said_of(Path(folder) / "*"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder, prefix=_PREFIX) as file:
+            file.write(bytes(2**16))
+            file.flush()
+            os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _said_of(path):
+    """Says in one sentence what the disk refuses."""
     try:
-        with held(workspace):
-            yield workspace / path.name
-            put(workspace / path.name, path)
-    finally:
-        shutil.rmtree(workspace, ignore_errors=True)
+        yield
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        said = os.strerror(error.errno)
+        raise OSError(
+            error.errno,
+            f"{path} cannot be written ({said}). Make room or choose another folder, and start "
+            "again: what is there is whole.",
+        ) from error
 
 
 def put(source, path):
@@ -61,6 +97,14 @@ def put(source, path):
     sync(path.parent, inside=False)
     if older:
         shutil.rmtree(older)
+
+
+def link(source, path):
+    """Puts a file at `path` without copying it, or copies it where the disk knows no links."""
+    try:
+        os.link(source, path)
+    except OSError:
+        shutil.copy2(source, path)
 
 
 def sync(path, inside=True):
