@@ -6,6 +6,8 @@ INSTALLED := $(VENV)/.installed
 MEDIAPIPE := .venv-mediapipe
 CLIENT := $(MEDIAPIPE)/.installed
 WORKERS ?= 2
+# A worker that dies is a named failure, and another takes over; loadfile would begin its file anew.
+TESTS := -m pytest -q -n $(WORKERS) --dist worksteal --max-worker-restart 4
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 export MPLBACKEND ?= Agg
@@ -46,10 +48,10 @@ quickstart: $(INSTALLED)
 	@$(BIN)/python apps/quickstart.py
 
 test: $(INSTALLED) $(CLIENT)
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "not slow and not bench"
+	@$(BIN)/python $(TESTS) -m "not slow and not bench"
 
 test-all: $(INSTALLED) $(CLIENT)
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "not bench"
+	@$(BIN)/python $(TESTS) -m "not bench"
 
 bench: $(INSTALLED)
 	@$(BIN)/python -m pytest -q -s -m bench tests/benchmarks
