@@ -30,11 +30,6 @@ def option(text):
         return name, value
 
 
-def shapes_of(model):
-    """Those of its weights, by which networks are told apart."""
-    return [tuple(weight.shape) for weight in model.weights]
-
-
 parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
 )
@@ -75,17 +70,24 @@ sizes = {use: f"{split} ({info.splits[split].num_examples})" for use, split in s
 print("Data:", ", ".join(f"{use} on {text}" for use, text in sizes.items()))
 shape = (args.size, args.size, args.channels)
 common = {"image_size": shape, "batch_size": args.batch_size, "resize": args.resize}
-first_epoch = kv.training.completed_epochs(args.run)
 sets = dict(zip(splits, kv.data.load(args.data, list(splits.values())), strict=True))
 mirror = [keras.layers.RandomFlip("horizontal")]
 augment = {"photo": True, "mirror": mirror, "none": None}[args.augment]
-varied = {"augment": augment, "seed": args.seed, "first_epoch": first_epoch}
-train = kv.data.batches(sets["train"], **common, training=True, **varied)
 validation = kv.data.batches(sets["validation"], **common)
 extra = {"class_weight": kv.data.balanced_class_weight(info)} if args.balance else {}
 
 # Model
 finished = kv.training.is_finished(args.run)
+first_epoch = kv.training.completed_epochs(args.run)
+about = {"classes": info.class_names, "input_shape": shape, "splits": splits}
+about["data"] = kv.data.fingerprint(info)
+command = shlex.join(["python", *sys.argv])
+if not finished:
+    kept = {"patience": args.patience, "about": about, "command": command}
+    try:
+        run = kv.training.callbacks(args.run, **kept)
+    except (ValueError, OSError) as error:
+        parser.error(f"{error}")
 with strategy.scope():
     options = {"input_shape": shape, "classes": len(info.class_names), **dict(args.option)}
     try:
@@ -93,16 +95,18 @@ with strategy.scope():
     except (TypeError, ValueError, FileNotFoundError) as error:
         parser.error(f"{args.model} cannot be built so: {error}")
 if finished:
-    print(f"{args.run} is trained: exporting it again. To train anew, pass another --run.")
-    wanted, model = model, keras.models.load_model(args.run / "model.keras")
-    known = kv.export.load(args.run).labels, model.input_shape[1:]
-    if known != (info.class_names, shape) or shapes_of(model) != shapes_of(wanted):
-        parser.error(f"{args.run} has another model, size or other classes: pass another --run")
+    print(f"{args.run} is trained: exporting it. To train anew, pass another --run.")
+    try:
+        model = kv.runs.trained_model(args.run, model, about)
+    except (ValueError, OSError) as error:
+        parser.error(f"{error} To train anew, pass another --run.")
 elif first_epoch:
     print(f"Going on after epoch {first_epoch}.")
 
 
-def compile_and_fit(learning_rate, epochs, **fit_arguments):
+def compile_and_fit(learning_rate, epochs, first_epoch=0, **fit_arguments):
+    varied = {"augment": augment, "seed": args.seed, "first_epoch": first_epoch}
+    train = kv.data.batches(sets["train"], **common, training=True, **varied)
     with strategy.scope():
         decay = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(train))
         goal = {"loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"]}
@@ -122,15 +126,18 @@ if args.weights and head.trainable_weights and not first_epoch and not finished:
     print("Now the whole network:")
 if not finished:
     rate = args.learning_rate / 10 if args.weights else args.learning_rate
-    callbacks = kv.training.callbacks(args.run, patience=args.patience)
-    compile_and_fit(rate, args.epochs, callbacks=callbacks)
+    try:
+        compile_and_fit(rate, args.epochs, first_epoch, callbacks=run)
+    except OSError as error:  # a full disk, a deleted folder
+        sys.exit(f"{error}")
 
 if "TF_CONFIG" in os.environ:
     print("Trained. Start the command once more on one host, without TF_CONFIG, to export it.")
     sys.exit()
+if not kv.training.is_finished(args.run):
+    sys.exit(1)  # it diverged, and has said so
 
 # Proof
-described = finished and (args.run / "card.json").is_file()  # with the command that trained it
 card = kv.runs.release(
     model,
     args.run,
@@ -138,7 +145,7 @@ card = kv.runs.release(
     calibration=kv.data.batches(sets["train"], **common),
     class_names=info.class_names,
     data=f"{info.name}: " + ", ".join(f"{use} on {text}" for use, text in sizes.items()),
-    command=None if described else shlex.join(["python", *sys.argv]),
+    command=None,  # the one that trained it
 )
 print(f"Test accuracy {card['metrics']['accuracy']:.2%}. Read {args.run}/README.md")
 sys.exit(0 if card["passed"] else 1)

@@ -16,7 +16,6 @@ import ast
 import os
 import shlex
 import sys
-import time
 from pathlib import Path
 
 import kvision as kv
@@ -41,11 +40,6 @@ def size(text):
     """'320' as (320, 320), '240x320' as (240, 320)."""
     sides = [int(side) for side in text.split("x")]
     return (sides * 2)[:2]
-
-
-def shapes_of(model):
-    """Those of its weights, by which networks are told apart."""
-    return [tuple(weight.shape) for weight in model.weights]
 
 
 parser = argparse.ArgumentParser(
@@ -86,16 +80,6 @@ if args.epochs < 1:
     parser.error("--epochs must be at least 1")
 
 
-class Seconds(keras.callbacks.Callback):
-    """Notes how long each epoch took, for history.csv."""
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.start = time.time()
-
-    def on_epoch_end(self, epoch, logs=None):
-        logs["seconds"] = time.time() - self.start
-
-
 strategy = kv.training.strategy(args.devices)
 keras.utils.set_random_seed(args.seed)
 if args.mixed_precision:
@@ -123,6 +107,15 @@ shape = (*args.size, 3)
 # Model
 finished = kv.training.is_finished(args.run)
 first_epoch = kv.training.completed_epochs(args.run)
+about = {"classes": names, "input_shape": shape, "splits": splits}
+about["data"] = kv.data.fingerprint(info)
+command = shlex.join(["python", *sys.argv])
+if not finished:
+    kept = {"patience": args.patience, "about": about, "command": command}
+    try:
+        run = kv.training.callbacks(args.run, **kept)
+    except (ValueError, OSError) as error:
+        parser.error(f"{error}")
 with strategy.scope():
     options = {"input_shape": shape, "classes": len(names), **dict(args.option)}
     backbone = args.backbone or ("MobileNetV2" if args.backbone_weights else None)
@@ -137,11 +130,11 @@ with strategy.scope():
     except (TypeError, ValueError, FileNotFoundError) as error:
         parser.error(f"{args.model} cannot be built so: {error}")
 if finished:
-    print(f"{args.run} is trained: exporting it again. To train anew, pass another --run.")
-    wanted, model = model, kv.export.load_keras(args.run)
-    known = kv.export.load(args.run).labels, model.input_shape[1:]
-    if known != (names, shape) or shapes_of(model) != shapes_of(wanted):
-        parser.error(f"{args.run} has another model, size or other classes: pass another --run")
+    print(f"{args.run} is trained: exporting it. To train anew, pass another --run.")
+    try:
+        model = kv.runs.trained_model(args.run, model, about)
+    except (ValueError, OSError) as error:
+        parser.error(f"{error} To train anew, pass another --run.")
 elif first_epoch:
     print(f"Going on after epoch {first_epoch}.")
 
@@ -177,16 +170,20 @@ if not finished:
         optimizer = keras.optimizers.Adam(schedule, global_clipnorm=10.0)
         model.compile(optimizer, jit_compile=args.jit_compile)
     scores = kv.evaluation.DetectionScores(validation, names, frequency=args.score_every)
-    callbacks = [Seconds(), scores, *kv.training.callbacks(args.run, patience=args.patience)]
+    callbacks = [kv.training.Seconds(), scores, *run]
     fit = {"epochs": args.epochs, "shuffle": False}  # the data comes shuffled
-    model.fit(train, validation_data=validation, callbacks=callbacks, **fit)
+    try:
+        model.fit(train, validation_data=validation, callbacks=callbacks, **fit)
+    except OSError as error:  # a full disk, a deleted folder
+        sys.exit(f"{error}")
 
 if "TF_CONFIG" in os.environ:
     print("Trained. Start the command once more on one host, without TF_CONFIG, to export it.")
     sys.exit()
+if not kv.training.is_finished(args.run):
+    sys.exit(1)  # it diverged, and has said so
 
 # Proof
-described = finished and (args.run / "card.json").is_file()  # with the command that trained it
 card = kv.runs.release(
     model,
     args.run,
@@ -195,7 +192,7 @@ card = kv.runs.release(
     class_names=names,
     quantize=(None, "int8") if args.model in PHONES else (),
     data=f"{info.name}: " + ", ".join(f"{use} on {text}" for use, text in sizes.items()),
-    command=None if described else shlex.join(["python", *sys.argv]),
+    command=None,  # the one that trained it
 )
 scores = card["metrics"]["coco"]
 print(f"Test AP {scores['AP']:.2%}, AP50 {scores['AP50']:.2%}. Read {args.run}/README.md")

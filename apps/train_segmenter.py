@@ -15,7 +15,6 @@ import ast
 import os
 import shlex
 import sys
-import time
 from pathlib import Path
 
 import kvision as kv
@@ -37,11 +36,6 @@ def size(text):
     """'128' as (128, 128), '96x128' as (96, 128)."""
     sides = [int(side) for side in text.split("x")]
     return (sides * 2)[:2]
-
-
-def shapes_of(model):
-    """Those of its weights, by which networks are told apart."""
-    return [tuple(weight.shape) for weight in model.weights]
 
 
 parser = argparse.ArgumentParser(
@@ -87,16 +81,6 @@ if args.epochs < 1:
     parser.error("--epochs must be at least 1")
 
 
-class Seconds(keras.callbacks.Callback):
-    """Notes how long each epoch took, for history.csv."""
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.start = time.time()
-
-    def on_epoch_end(self, epoch, logs=None):
-        logs["seconds"] = time.time() - self.start
-
-
 strategy = kv.training.strategy(args.devices)
 keras.utils.set_random_seed(args.seed)
 if args.mixed_precision:
@@ -124,6 +108,15 @@ if args.border_weights:
 # Model
 finished = kv.training.is_finished(args.run)
 first_epoch = kv.training.completed_epochs(args.run)
+about = {"classes": names, "input_shape": shape, "splits": splits}
+about["data"] = kv.data.fingerprint(info)
+command = shlex.join(["python", *sys.argv])
+if not finished:
+    kept = {"patience": args.patience, "about": about, "command": command}
+    try:
+        run = kv.training.callbacks(args.run, **kept)
+    except (ValueError, OSError) as error:
+        parser.error(f"{error}")
 usual = "MobileNetV2" if args.model in ("UNet", "DeepLabV3Plus") else "none"
 backbone = None if (args.backbone or usual) == "none" else args.backbone or usual
 with strategy.scope():
@@ -139,11 +132,11 @@ with strategy.scope():
     except (TypeError, ValueError, FileNotFoundError) as error:
         parser.error(f"{args.model} cannot be built so: {error}")
 if finished:
-    print(f"{args.run} is trained: exporting it again. To train anew, pass another --run.")
-    wanted, model = model, kv.export.load_keras(args.run)
-    known = kv.export.load(args.run).labels, model.input_shape[1:]
-    if known != (names, shape) or shapes_of(model) != shapes_of(wanted):
-        parser.error(f"{args.run} has another model, size or other classes: pass another --run")
+    print(f"{args.run} is trained: exporting it. To train anew, pass another --run.")
+    try:
+        model = kv.runs.trained_model(args.run, model, about)
+    except (ValueError, OSError) as error:
+        parser.error(f"{error} To train anew, pass another --run.")
 elif first_epoch:
     print(f"Going on after epoch {first_epoch}.")
 map_size = model.output_shape[1:3]  # smaller than the picture in a network that does not pad
@@ -176,16 +169,20 @@ if not finished:
         decay = keras.optimizers.schedules.CosineDecay(rate, args.epochs * len(train))
         goal = {"loss": loss, "metrics": metrics, "jit_compile": args.jit_compile}
         model.compile(keras.optimizers.Adam(decay), **goal)
-    callbacks = [Seconds(), *kv.training.callbacks(args.run, patience=args.patience)]
+    callbacks = [kv.training.Seconds(), *run]
     fit = {"epochs": args.epochs, "shuffle": False}  # the data comes shuffled
-    model.fit(train, validation_data=validation, callbacks=callbacks, **fit)
+    try:
+        model.fit(train, validation_data=validation, callbacks=callbacks, **fit)
+    except OSError as error:  # a full disk, a deleted folder
+        sys.exit(f"{error}")
 
 if "TF_CONFIG" in os.environ:
     print("Trained. Start the command once more on one host, without TF_CONFIG, to export it.")
     sys.exit()
+if not kv.training.is_finished(args.run):
+    sys.exit(1)  # it diverged, and has said so
 
 # Proof
-described = finished and (args.run / "card.json").is_file()  # with the command that trained it
 card = kv.runs.release(
     model,
     args.run,
@@ -193,7 +190,7 @@ card = kv.runs.release(
     calibration=batches("train"),
     class_names=names,
     data=f"{info.name}: " + ", ".join(f"{use} on {text}" for use, text in sizes.items()),
-    command=None if described else shlex.join(["python", *sys.argv]),
+    command=None,  # the one that trained it
 )
 print(f"Test mean IoU {card['metrics']['mean_iou']:.2%}. Read {args.run}/README.md")
 sys.exit(0 if card["passed"] else 1)

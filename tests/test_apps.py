@@ -71,7 +71,7 @@ def test_train_classifier_fine_tunes_other_classes(tmp_path, digits_run):
     again, output = run("train_classifier.py", *arguments, "--run", "run", folder=tmp_path)
     assert again == code
     assert "Epoch" not in output
-    assert "run is trained: exporting it again" in output
+    assert "run is trained: exporting it" in output
     # With other data: the finished run is not touched.
     before = (tmp_path / "run" / "card.json").read_text()
     photos(tmp_path / "others", ["cold", "warm"])
@@ -169,7 +169,7 @@ def test_train_segmenter_leaves_a_run(tmp_path):
     assert all(float(row["seconds"]) > 0 for row in rows)
 
     code, output = run("train_segmenter.py", *arguments, folder=tmp_path)
-    assert "run is trained: exporting it again" in output
+    assert "run is trained: exporting it" in output
     assert "Epoch" not in output
     deeper = [text.replace("depth=2", "depth=3") for text in arguments]
     code, output = run("train_segmenter.py", *deeper, folder=tmp_path)

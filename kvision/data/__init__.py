@@ -3,6 +3,7 @@
 from kvision.data import scenes
 from kvision.data.augmentation import default_augmentation
 from kvision.data.boxes.augmentation import detection_augmentation
+from kvision.data.fingerprint import fingerprint
 from kvision.data.loading import load
 from kvision.data.mask_weights import median_frequency_weights, with_border_weights
 from kvision.data.pipeline import batches
@@ -14,6 +15,7 @@ __all__ = [
     "batches",
     "default_augmentation",
     "detection_augmentation",
+    "fingerprint",
     "load",
     "median_frequency_weights",
     "read_image",

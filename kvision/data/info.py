@@ -111,6 +111,7 @@ class DatasetInfo:
             are the classes of objects.
         skipped: the files of a folder that are not served, with the reasons.
         repaired: the boxes that were put right or dropped, with the reasons.
+        listing: a digest of the examples, by which `kv.data.fingerprint` knows them; not of TFDS.
     """
 
     name: str
@@ -118,6 +119,7 @@ class DatasetInfo:
     features: Mapping
     skipped: tuple = ()
     repaired: tuple = ()
+    listing: str = ""
 
     @property
     def class_names(self):

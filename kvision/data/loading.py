@@ -11,6 +11,7 @@ from kvision.data.boxes.csv_boxes import csv_boxes
 from kvision.data.boxes.voc import is_voc_folder, voc_boxes
 from kvision.data.coco import KINDS, coco
 from kvision.data.coco_files import is_coco_folder
+from kvision.data.fingerprint import listed
 from kvision.data.folders import image_folder
 from kvision.data.masks.mask_folder import is_mask_folder, mask_folder
 from kvision.data.splits import parse_split
@@ -106,7 +107,10 @@ def load(
             raise _unknown(text, name)
         return load_tfds(name, split, with_info, **options)
     datasets = _datasets(opened, split)
-    return (datasets, opened.info) if with_info else datasets
+    if not with_info:
+        return datasets
+    chosen = {key: options[key] for key in options if key not in _FILE_OPTIONS}
+    return datasets, listed(opened, {"seed": seed, "annotations": annotations, **chosen})
 
 
 def _open_local(source, text, errors, seed, annotations, options):

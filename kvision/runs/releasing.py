@@ -9,8 +9,11 @@ from pathlib import Path
 from kvision import export, registry, visualize
 from kvision.export.label_maps import is_segmenter
 from kvision.export.labels import FILE_NAME, label_text
+from kvision.files.writing import clear_partial, writing
 from kvision.runs import classifying, detecting, segmenting
 from kvision.runs.card import model_card
+from kvision.runs.trained import settle_best
+from kvision.training import run_folder
 
 FILES = {None: "model.tflite", "float16": "model_float16.tflite", "dynamic": "model_dynamic.tflite"}
 PACKAGES = ("kvision", "tensorflow", "keras", "ai-edge-litert", "numpy")
@@ -30,7 +33,10 @@ def release(
 ):
     """Scores a trained model, exports it, proves the exports and writes the model card.
 
-    Use it at the end of a training script. Run again on the same folder it replaces what it wrote.
+    Use it at the end of a training script. What is exported is the best epoch: where a training
+    with `kv.training.callbacks` left its `model.keras` in the folder, `model` is given the weights
+    of that file, which stays as it is. In any other folder `model.keras` becomes what `model` is.
+    Run again on the same folder it replaces what it wrote, and goes on where it was killed.
 
     Args:
         model: a trained classifier, segmenter or detector; its input size must be known.
@@ -41,7 +47,8 @@ def release(
         class_names: names in label order.
         quantize: which TFLite files to write: of `None`, `"float16"`, `"dynamic"`, `"int8"`.
         data: a line about the data, for the card.
-        command: the command that made the run, for the card; `None` keeps that of the card there.
+        command: the command that made the run, for the card; `None` takes what the training or the
+            card there says.
         threads: numbers of threads to time each file with.
 
     Returns:
@@ -49,8 +56,11 @@ def release(
         file passed its check.
 
     Raises:
-        ValueError: where the data or the class names do not fit the model.
-        FileNotFoundError: where `command` is `None` and the folder has no card.
+        ValueError: where the data or the class names do not fit the model, the model is not the one
+            that was trained in the folder, its training has not ended, or another process works
+            there.
+        FileNotFoundError: where a run was trained and its `model.keras` is gone.
+        OSError: where the disk is full or cannot be written to.
 
     Example:
 
@@ -59,35 +69,51 @@ def release(
     ```
     """
     run_dir = Path(run_dir)
-    if command is None:
-        command = json.loads((run_dir / "card.json").read_text(encoding="utf-8"))["command"]
-    (run_dir / "figures").mkdir(parents=True, exist_ok=True)
-    print(f"Scoring {model.name} on the test images ...")
-    task = _task_of(model)
-    sample = task.Sample(model, test)
-    metrics = sample.evaluate(class_names)
-    model.save(run_dir / "model.keras")
-    if not quantize:  # else it comes with the TFLite files
-        (run_dir / FILE_NAME).write_text(label_text(class_names), encoding="utf-8")
-    files = _export_all(model, run_dir, test, calibration, class_names, quantize, list(threads))
-    card = {
-        "name": run_dir.name,
-        "task": task.TASK,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "architecture": _architecture(model),
-        "data": data,
-        "classes": list(class_names),
-        "metrics": metrics,
-        "files": files,
-        "passed": all(file["check"]["passed"] for file in files.values()),
-        "command": command,
-        "versions": {name: metadata.version(name) for name in PACKAGES},
-        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-    }
-    _draw(model, run_dir, sample, card)
-    (run_dir / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    (run_dir / "README.md").write_text(model_card(card, run_dir), encoding="utf-8")
+    with run_folder.locked(run_dir):
+        clear_partial(run_dir)
+        clear_partial(run_dir / "figures")
+        if command is None:
+            command = _known_command(run_dir)
+        settle_best(model, run_dir)
+        print(f"Scoring {model.name} on the test images ...")
+        task = _task_of(model)
+        sample = task.Sample(model, test)
+        metrics = sample.evaluate(class_names)
+        if not quantize:  # else it comes with the TFLite files
+            _write(run_dir / FILE_NAME, label_text(class_names))
+        files = _export_all(model, run_dir, test, calibration, class_names, quantize, list(threads))
+        card = {
+            "name": run_dir.name,
+            "task": task.TASK,
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "architecture": _architecture(model),
+            "data": data,
+            "classes": list(class_names),
+            "metrics": metrics,
+            "files": files,
+            "passed": all(file["check"]["passed"] for file in files.values()),
+            "command": command,
+            "versions": {name: metadata.version(name) for name in PACKAGES},
+            "machine": f"{platform.system()} {platform.machine()}, "
+            f"Python {platform.python_version()}",
+        }
+        _draw(model, run_dir, sample, card)
+        _write(run_dir / "README.md", model_card(card, run_dir))
+        _write(run_dir / "card.json", json.dumps(card, indent=1) + "\n")
     return card
+
+
+def _write(path, text):
+    with writing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def _known_command(run_dir):
+    """The command that a training or an earlier card tells of, else an empty text."""
+    if command := run_folder.read_run(run_dir).get("command"):
+        return command
+    card = run_dir / "card.json"
+    return json.loads(card.read_text(encoding="utf-8"))["command"] if card.is_file() else ""
 
 
 def _task_of(model):
@@ -141,4 +167,5 @@ def _draw(model, run_dir, sample, card):
     if any(len(weight.shape) == 4 for weight in model.weights):
         figures["filters"] = visualize.filters(model)
     for name, figure in figures.items():
-        figure.savefig(run_dir / "figures" / f"{name}.png")
+        with writing(run_dir / "figures" / f"{name}.png") as partial:
+            figure.savefig(partial)

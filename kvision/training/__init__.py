@@ -4,5 +4,6 @@ from kvision.training.devices import strategy
 from kvision.training.precision import mixed_precision
 from kvision.training.run_callbacks import callbacks
 from kvision.training.run_folder import completed_epochs, is_finished
+from kvision.training.watch import Seconds
 
-__all__ = ["callbacks", "completed_epochs", "is_finished", "mixed_precision", "strategy"]
+__all__ = ["Seconds", "callbacks", "completed_epochs", "is_finished", "mixed_precision", "strategy"]

@@ -5,13 +5,25 @@ from pathlib import Path
 
 import keras
 
+from kvision.files.writing import check_writable
 from kvision.training.best import BestEpoch
 from kvision.training.checkpoints import Checkpoints, check_unfinished
 from kvision.training.hosts import is_chief
+from kvision.training.run_folder import check_about, check_free
 from kvision.training.watch import OverfittingWarning, StopOnNaN
 
 
-def callbacks(run_dir, *, monitor=None, mode="auto", patience=None, resume=True, tensorboard=False):
+def callbacks(
+    run_dir,
+    *,
+    monitor=None,
+    mode="auto",
+    patience=None,
+    resume=True,
+    tensorboard=False,
+    about=None,
+    command="",
+):
     """Callbacks for `fit` that leave a run in a folder and let it be killed and started again.
 
     They keep the best epoch in `run_dir/model.keras` and a row for each epoch in
@@ -19,10 +31,16 @@ def callbacks(run_dir, *, monitor=None, mode="auto", patience=None, resume=True,
     and warn once when validation gets worse while training improves. Run the same script again
     after a kill, and it goes on after its last full epoch: with the same weights, optimizer state,
     best value and patience, the history without gap or repetition. Progress is shown by `fit`
-    itself, by its `verbose`.
+    itself, by its `verbose`. A backup that the disk has damaged is passed over for the one before.
 
-    A learning rate that was changed in `compile` since then takes effect on resuming. With several
-    hosts all of them pass the same `run_dir`, in a folder that they share; the first one writes.
+    Callbacks that stand before these in the list of `fit` go on as well: what training changes in
+    their attributes is kept, if it can be written down (numbers, texts, arrays, Keras variables,
+    and lists, sets and dicts of them). So `SwapEMAWeights`, `ReduceLROnPlateau` and counters of
+    your own end where they would have ended.
+
+    One process at a time trains in a folder. A learning rate that was changed in `compile` since
+    then takes effect on resuming. With several hosts all of them pass the same `run_dir`, in a
+    folder that they share; the first one writes.
 
     Args:
         run_dir: path of the run's folder, made if it does not exist.
@@ -35,14 +53,21 @@ def callbacks(run_dir, *, monitor=None, mode="auto", patience=None, resume=True,
         resume: whether to go on where a killed run was. If false, an earlier run in the folder is
             overwritten.
         tensorboard: whether to write TensorBoard logs to `run_dir/tensorboard`.
+        about: a dict, ready for JSON, of what the run is of and must stay: class names, input
+            shape, `kv.data.fingerprint(info)`. A folder whose run was begun with something else is
+            refused.
+        command: the command that trains, for the model card.
 
     Returns:
         A list of Keras callbacks, for one `fit`. Put others before them, so that what those change
         is part of the backup: `callbacks=[other, *kv.training.callbacks(run_dir)]`.
 
     Raises:
-        ValueError: if the folder holds a finished run and `resume` is true, or an argument is out
-            of range. `fit` raises it if the folder holds a run of another model.
+        ValueError: if the folder holds a finished run, or one of something else, and `resume` is
+            true, if another process works in it, or an argument is out of range. `fit` raises it if
+            the folder holds a run of another model.
+        OSError: if the folder cannot be written to. `fit` raises it if the disk is full, and
+            `FileNotFoundError` if the folder is deleted meanwhile.
         ImportError: if `tensorboard` is true and the package is not installed.
 
     Example:
@@ -69,6 +94,10 @@ def callbacks(run_dir, *, monitor=None, mode="auto", patience=None, resume=True,
         )
     if resume:
         check_unfinished(run_dir)
+        check_about(run_dir, about or {})
+    if is_chief():
+        check_writable(run_dir)
+        check_free(run_dir)
     watcher, best, overfitting = (
         StopOnNaN(),
         BestEpoch(monitor, mode, patience),
@@ -90,5 +119,7 @@ def callbacks(run_dir, *, monitor=None, mode="auto", patience=None, resume=True,
         overfitting=overfitting,
         resume=resume,
         restore_best=patience is not None,
+        about=about,
+        command=command,
     )
     return [*chosen, files]

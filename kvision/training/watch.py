@@ -1,6 +1,7 @@
-"""Two things to notice while training: a loss that is no number, and overfitting."""
+"""What to notice while training: a loss that is no number, overfitting, and the time."""
 
 import math
+import time
 import warnings
 
 import keras
@@ -106,3 +107,27 @@ class OverfittingWarning(keras.callbacks.Callback):
     def restore(self, state):
         """Goes on from what `state` returned."""
         self._seen = state
+
+
+class Seconds(keras.callbacks.Callback):
+    """Adds to what `fit` reports of an epoch how long it took.
+
+    Pass it before `kv.training.callbacks`, for a column of `history.csv`.
+
+    Example:
+
+    ```python
+    run = [kv.training.Seconds(), *kv.training.callbacks("saved_models/timed")]
+    ```
+    """
+
+    def __init__(self):
+        super().__init__()
+        self._begun = 0.0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._begun = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is not None:
+            logs["seconds"] = time.monotonic() - self._begun

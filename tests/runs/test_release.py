@@ -18,6 +18,7 @@ FILES = [
     "model.keras",
     "model.tflite",
     "model_int8.tflite",
+    "run.json",
     "saved_model",
 ]
 

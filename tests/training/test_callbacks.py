@@ -24,6 +24,7 @@ def test_a_run_leaves_model_and_history(tmp_path, data):
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
         "history.csv",
         "model.keras",
+        "run.json",
     ]
     rows = rows_of(tmp_path / "run")
     assert [row["epoch"] for row in rows] == ["0", "1", "2"]
@@ -121,6 +122,7 @@ def test_resume_goes_on_as_if_nothing_had_happened(tmp_path, data):
     assert sorted(path.name for path in (tmp_path / "parts").iterdir()) == [
         "history.csv",
         "model.keras",
+        "run.json",
     ]
 
 
@@ -138,57 +140,6 @@ def test_patience_is_counted_across_a_resume(tmp_path, data):
     history = fit(make_model(), data, tmp_path, epochs=6, before=[script], patience=3)
     assert len(history["loss"]) == 2
     assert len(rows_of(tmp_path)) == 4
-
-
-@pytest.mark.parametrize("moment", ["before the name", "after the name", "before the history"])
-def test_killed_while_saving(tmp_path, data, monkeypatch, moment):
-    """Whatever was written when the process died, the next one has each epoch once."""
-    from kvision.training import run_folder
-
-    calls = {"before the name": "commit_backup", "after the name": "publish"}
-    name = calls.get(moment, "publish")
-    real = getattr(run_folder, name)
-
-    def dies(*arguments):
-        if len(arguments[-1] if name == "publish" else arguments[1]["rows"]) < 2:
-            return real(*arguments)
-        if moment == "before the history":
-            (arguments[1] / "model.keras").unlink(missing_ok=True)
-        raise KeyboardInterrupt
-
-    script = Scripted(val_loss=[3.0, 2.0, 1.0])
-    monkeypatch.setattr(run_folder, name, dies)
-    with pytest.raises(KeyboardInterrupt):
-        fit(make_model(), data, tmp_path, before=[script])
-    monkeypatch.setattr(run_folder, name, real)
-    done = 1 if moment == "before the name" else 2
-    assert kv.training.completed_epochs(tmp_path) == done
-    assert not kv.training.is_finished(tmp_path)
-    fit(make_model(), data, tmp_path, before=[script])
-    assert [row["epoch"] for row in rows_of(tmp_path)] == ["0", "1", "2"]
-
-
-def test_the_best_model_of_a_backup_is_not_lost(tmp_path, data, monkeypatch):
-    from kvision.training import run_folder
-
-    real = run_folder.publish
-    script = Scripted(val_loss=[3.0, 1.0, 2.0])
-
-    def dies(run_dir, backup, rows):
-        if len(rows) == 2:
-            raise KeyboardInterrupt
-        real(run_dir, backup, rows)
-
-    monkeypatch.setattr(run_folder, "publish", dies)
-    model = make_model()
-    with pytest.raises(KeyboardInterrupt):
-        fit(model, data, tmp_path, before=[script])
-    monkeypatch.setattr(run_folder, "publish", real)
-    best = model.get_weights()
-    fit(make_model(), data, tmp_path, before=[script])
-    saved = keras.models.load_model(tmp_path / "model.keras").get_weights()
-    for mine, expected in zip(saved, best, strict=True):
-        np.testing.assert_array_equal(mine, expected)
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path, data):

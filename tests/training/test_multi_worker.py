@@ -135,7 +135,7 @@ def test_only_the_first_host_writes(undisturbed):
     folder, _ = undisturbed
     for norm in NORMS:
         files = sorted(path.name for path in (folder / f"run-{norm}").iterdir())
-        assert files == ["history.csv", "model.keras"]
+        assert files == ["history.csv", "model.keras", "run.json"]
     assert len((folder / "run-None" / "history.csv").read_text().splitlines()) == 4
 
 

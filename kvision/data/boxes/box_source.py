@@ -64,17 +64,17 @@ class BoxSource:
     def __init__(self, pictures, paint=None, seed=0):
         self.repaired = []
         self._paint = paint
-        self._regions, self._splits, self._counts = [], {}, {}
+        self._regions, self.splits, self._counts = [], {}, {}
         for split, members in pictures.items():
             rows = [self._row(picture) for picture in members]
             order = stratified_order(np.zeros(len(rows), "int64"), seed)
-            self._splits[split] = [rows[i] for i in order]
+            self.splits[split] = [rows[i] for i in order]
         self.info = None
 
     def describe(self, name, class_names, skipped):
         """Completes the source with its `DatasetInfo`, and returns it."""
         splits = {}
-        for split, rows in self._splits.items():
+        for split, rows in self.splits.items():
             labels = np.concatenate([[], *(row["label"] for row in rows)]).astype("int64")
             counts = np.bincount(labels, minlength=len(class_names)).tolist()
             counts = dict(zip(class_names, counts, strict=True))
@@ -90,7 +90,7 @@ class BoxSource:
     def dataset(self, pieces):
         """A `tf.data.Dataset` of {"image", "objects"} for a list of `SplitPiece`."""
         rows = [
-            row for piece in pieces for row in self._splits[piece.name][piece.start : piece.stop]
+            row for piece in pieces for row in self.splits[piece.name][piece.start : piece.stop]
         ]
         used = frozenset(row["file"][1] for row in rows)
         rotated = max(row["file"][2] for row in rows) > 1
