@@ -5,22 +5,9 @@ import json
 import signal
 import time
 
-import numpy as np
 import pytest
-from app_runs import assert_refused, run, start
+from app_runs import assert_refused, cells, photos, run, start
 from PIL import Image
-
-
-def photos(folder, classes, count=20):
-    """Noise around a colour: a class can be told in one epoch."""
-    random = np.random.default_rng(0)
-    for index, name in enumerate(classes):
-        (folder / name).mkdir(parents=True)
-        for number in range(count):
-            pixels = random.integers(0, 60, (40, 50, 3)) + 190 * (np.arange(3) == index % 3)
-            Image.fromarray(pixels.clip(0, 255).astype("uint8")).save(
-                folder / name / f"{number}.png"
-            )
 
 
 def test_train_classifier_resumes_and_leaves_a_run(tmp_path):
@@ -120,21 +107,6 @@ def test_train_classifier_explains_itself(tmp_path):
     code, output = run("train_classifier.py", "nowhere/", folder=tmp_path)
     assert code != 0
     assert "nowhere" in output
-
-
-def cells(folder, count=16):
-    """Grey slices: bright cells, dark membranes between, 0/255 masks; one mask is missing."""
-    random = np.random.default_rng(0)
-    for part in ("images", "masks"):
-        (folder / part).mkdir(parents=True)
-    for number in range(count):
-        mask = np.full((40, 48), 255, "uint8")
-        mask[random.integers(5, 35) :][:3] = 0
-        mask[:, random.integers(5, 43) :][:, :3] = 0
-        pixels = (mask * 0.5 + 40 + random.normal(0, 25, mask.shape)).clip(0, 255)
-        Image.fromarray(pixels.astype("uint8")).save(folder / "images" / f"{number}.tif")
-        if number:
-            Image.fromarray(mask).save(folder / "masks" / f"{number}_mask.png")
 
 
 def test_train_segmenter_leaves_a_run(tmp_path):

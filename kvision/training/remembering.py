@@ -1,7 +1,8 @@
 """What the callbacks of others remember, so that a resumed run goes on with it.
 
-What a callback remembers is what training changes in its attributes. Taken along is what can be
-written down without code: numbers, texts, arrays, variables, and lists, sets and dicts of them.
+What a callback remembers is what training has ever changed in its attributes; the others are
+settings. Taken along is what can be written down without code: numbers, texts, arrays, variables,
+and lists, sets and dicts of them.
 """
 
 import collections
@@ -38,7 +39,7 @@ class Memory:
 
     def __init__(self, callbacks):
         seen = collections.Counter()
-        self._callbacks, self._fresh = {}, {}
+        self._callbacks, self._fresh, self._changed = {}, {}, set()
         for callback in callbacks:
             name = type(callback).__name__
             seen[name] += 1
@@ -50,13 +51,13 @@ class Memory:
         """Writes arrays to a folder; what is returned, ready for JSON, goes to `restore`."""
         state, every = {}, []
         for name, callback in self._callbacks.items():
-            changed = {}
             for key, value, arrays in _attributes(callback):
                 if self._fresh[name].get(key) != _digest(value, arrays):
-                    changed[key] = [value, len(every), len(every) + len(arrays)]
+                    self._changed.add((name, key))
+                if (name, key) in self._changed:
+                    place = [value, len(every), len(every) + len(arrays)]
+                    state.setdefault(name, {})[key] = place
                     every += arrays
-            if changed:
-                state[name] = changed
         if every:
             np.savez(folder / _FILE, *every)
         return state
@@ -71,6 +72,7 @@ class Memory:
             mine = vars(self._callbacks[name])
             for key, (value, first, end) in state[name].items():
                 mine[key] = _decode(value, every[first:end], mine.get(key))
+                self._changed.add((name, key))
 
 
 def _attributes(callback):

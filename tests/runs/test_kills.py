@@ -110,3 +110,19 @@ def test_a_release_killed_at_any_moment(tmp_path, data, monkeypatch):
         assert json.loads((moment / "card.json").read_text())["classes"] == ABOUT["classes"]
         for mine, wanted in zip(exports.weights, left(moment)[2], strict=True):
             np.testing.assert_array_equal(mine, wanted)
+
+
+def test_exports_are_there_as_a_whole_or_not_at_all(tmp_path):
+    with moments_of(tmp_path / "run", tmp_path / "moments") as moments:
+        (tmp_path / "run").mkdir()
+        for _ in range(2):
+            kv.export.saved_model(make_model(), tmp_path / "run" / "saved_model")
+    whole = kv.export.load(tmp_path / "run" / "saved_model").predict(np.zeros((1, 2, 2, 1)))
+    found = set()
+    for moment in moments:
+        clear_partial(moment)
+        found.add(len(list(moment.iterdir())))
+        if found and (moment / "saved_model").exists():
+            again = kv.export.load(moment / "saved_model").predict(np.zeros((1, 2, 2, 1)))
+            np.testing.assert_array_equal(again, whole)
+    assert found == {0, 1}

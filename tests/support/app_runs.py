@@ -5,12 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 APPS = Path(__file__).resolve().parents[2] / "apps"
 
 
-def start(script, *arguments, folder):
+def start(script, *arguments, folder, **variables):
     command = [sys.executable, APPS / script, *map(str, arguments)]
     environment = {key: value for key, value in os.environ.items() if key != "TF_CONFIG"}
+    environment |= variables
     return subprocess.Popen(
         command,
         cwd=folder,
@@ -32,3 +36,30 @@ def assert_refused(script, arguments, said, folder):
     code, output = run(script, *arguments, folder=folder)
     assert code == 2
     assert said in output.splitlines()[-1]
+
+
+def photos(folder, classes, count=20):
+    """Noise around a colour: a class can be told in one epoch."""
+    random = np.random.default_rng(0)
+    for index, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            pixels = random.integers(0, 60, (40, 50, 3)) + 190 * (np.arange(3) == index % 3)
+            Image.fromarray(pixels.clip(0, 255).astype("uint8")).save(
+                folder / name / f"{number}.png"
+            )
+
+
+def cells(folder, count=16):
+    """Grey slices: bright cells, dark membranes between, 0/255 masks; one mask is missing."""
+    random = np.random.default_rng(0)
+    for part in ("images", "masks"):
+        (folder / part).mkdir(parents=True)
+    for number in range(count):
+        mask = np.full((40, 48), 255, "uint8")
+        mask[random.integers(5, 35) :][:3] = 0
+        mask[:, random.integers(5, 43) :][:, :3] = 0
+        pixels = (mask * 0.5 + 40 + random.normal(0, 25, mask.shape)).clip(0, 255)
+        Image.fromarray(pixels.astype("uint8")).save(folder / "images" / f"{number}.tif")
+        if number:
+            Image.fromarray(mask).save(folder / "masks" / f"{number}_mask.png")

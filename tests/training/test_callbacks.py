@@ -144,10 +144,12 @@ def test_patience_is_counted_across_a_resume(tmp_path, data):
 
 def test_a_finished_run_is_not_trained_again(tmp_path, data):
     fit(make_model(), data, tmp_path, epochs=2)
+    (tmp_path / "card.json").write_text("{}")
     with pytest.raises(ValueError, match="`run_dir` holds a finished run of 2 epochs"):
         kv.training.callbacks(tmp_path)
     fit(make_model(), data, tmp_path, epochs=1, resume=False)
     assert len(rows_of(tmp_path)) == 1
+    assert not (tmp_path / "card.json").exists(), "it was of the other run"
 
 
 def test_a_list_of_callbacks_serves_one_fit(tmp_path, data):
@@ -216,7 +218,8 @@ def test_a_changed_learning_rate_takes_effect(tmp_path, data):
 
 def test_tensorboard(tmp_path, data, monkeypatch):
     pytest.importorskip("tensorboard")
-    fit(make_model(), data, tmp_path / "run", epochs=1, tensorboard=True)
+    interrupted(make_model(), data, tmp_path / "run", 1, tensorboard=True)
+    fit(make_model(), data, tmp_path / "run", epochs=2, tensorboard=True)
     assert list((tmp_path / "run" / "tensorboard" / "train").glob("events.*"))
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(ImportError, match="pip install tensorboard"):

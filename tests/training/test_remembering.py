@@ -117,3 +117,22 @@ def test_what_is_no_memory_is_left_alone(tmp_path):
     fresh = Memory([Counts()])
     fresh.restore(tmp_path, {})
     assert fresh.save(tmp_path) == {}
+
+
+def test_a_value_that_came_back_to_its_first_one_counts(tmp_path):
+    """Also where it is not the first one of a new process, as in a callback used twice."""
+    callback = Counts()
+    callback.on_train_begin()
+    callback.count = 3
+    memory = Memory([callback])
+    callback.count = 4
+    memory.save(tmp_path)
+    callback.count = 3
+    state = memory.save(tmp_path)
+    fresh = Counts()
+    fresh.on_train_begin()
+    later = Memory([fresh])
+    later.restore(tmp_path, state)
+    assert fresh.count == 3
+    fresh.count = 0
+    assert later.save(tmp_path)["Counts 1"]["count"][0] == 0
