@@ -10,7 +10,8 @@ from pathlib import Path
 from kvision.files.locking import held, is_held
 
 _PREFIX = ".partial-"
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_REFUSED = (*_FULL, errno.EACCES, errno.EPERM, errno.EIO)
 
 
 @contextlib.contextmanager
@@ -41,12 +42,12 @@ def writing(path):
     with _said_of(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         workspace = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=path.parent))
-        try:
-            with held(workspace):
-                yield workspace / path.name
-                put(workspace / path.name, path)
-        finally:
-            shutil.rmtree(workspace, ignore_errors=True)
+    try:
+        with _said_of(path), held(workspace):
+            yield workspace / path.name
+            put(workspace / path.name, path)
+    finally:
+        shutil.rmtree(workspace, ignore_errors=True)
 
 
 def check_writable(folder):
@@ -68,12 +69,15 @@ def _said_of(path):
     """Says in one sentence what the disk refuses."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in _DISK:
+    except Exception as error:
+        number = getattr(error, "errno", None)
+        if number not in _REFUSED:  # TensorFlow says in an error of its own what the system said
+            number = next((each for each in _FULL if os.strerror(each) in str(error)), None)
+        if number is None:
             raise
-        said = os.strerror(error.errno)
+        said = os.strerror(number)
         raise OSError(
-            error.errno,
+            number,
             f"{path} cannot be written ({said}). Make room or choose another folder, and start "
             "again: what is there is whole.",
         ) from error

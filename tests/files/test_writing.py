@@ -1,5 +1,6 @@
 """What is written appears whole or not at all, and old half-made things are cleared."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import pytest
 
 from kvision.files.locking import held, is_held
-from kvision.files.writing import clear_partial, writing
+from kvision.files.writing import check_writable, clear_partial, link, writing
 
 
 def test_a_file_appears_when_complete(tmp_path):
@@ -67,3 +68,54 @@ def test_a_lock_is_held_once(tmp_path):
         with pytest.raises(BlockingIOError), held(tmp_path):
             pass
     assert not is_held(tmp_path)
+
+
+def test_a_link_is_the_file_or_its_copy(tmp_path, monkeypatch):
+    def refuse(*arguments):
+        raise OSError("this disk knows no links")
+
+    (tmp_path / "a.txt").write_text("content")
+    link(tmp_path / "a.txt", tmp_path / "b.txt")
+    assert (tmp_path / "a.txt").samefile(tmp_path / "b.txt")
+    monkeypatch.setattr(os, "link", refuse)
+    link(tmp_path / "a.txt", tmp_path / "c.txt")
+    assert not (tmp_path / "a.txt").samefile(tmp_path / "c.txt")
+    assert (tmp_path / "c.txt").read_text() == "content"
+
+
+def test_what_the_disk_refuses_is_said_in_a_sentence(tmp_path, monkeypatch):
+    def refuse(number):
+        def call(*arguments, **options):
+            raise OSError(number, "")
+
+        return call
+
+    check_writable(tmp_path / "new" / "folder")
+    assert list((tmp_path / "new").iterdir()) == [tmp_path / "new" / "folder"]
+    for number, said in ((errno.ENOSPC, "No space left"), (errno.EROFS, "Read-only file system")):
+        monkeypatch.setattr("tempfile.TemporaryFile", refuse(number))
+        with pytest.raises(
+            OSError, match=rf"cannot be written \({said}.+and start again"
+        ) as caught:
+            check_writable(tmp_path / "folder")
+        assert caught.value.errno == number
+        with pytest.raises(OSError, match=rf"a.txt cannot be written \({said}"):
+            write(tmp_path / "a.txt", refuse(number))
+    with pytest.raises(OSError, match="^.Errno 2. mine$"):  # not of the disk: as it is
+        write(tmp_path / "a.txt", lambda partial: open_nothing())
+    with pytest.raises(OSError, match="a.txt cannot be written"):
+        write(tmp_path / "a.txt", lambda partial: fail_as_tensorflow())
+    assert not (tmp_path / "a.txt").exists()
+
+
+def write(path, function):
+    with writing(path) as partial:
+        function(partial)
+
+
+def fail_as_tensorflow():
+    raise RuntimeError("{{node SaveV2}} part-00000; No space left on device [Op:SaveV2]")
+
+
+def open_nothing():
+    raise FileNotFoundError(errno.ENOENT, "mine")

@@ -62,7 +62,9 @@ def test_a_training_killed_at_any_moment(tmp_path, data):
     reached = set()
     for moment in moments:
         reached.add(kv.training.completed_epochs(moment))
+        trained = kv.training.is_finished(moment)
         train(moment, data)
+        assert trained or not list(moment.rglob(".partial-*"))
         assert_alike(left(moment), expected)
     assert reached == {0, 1, 2}
 
