@@ -40,9 +40,9 @@ args = parser.parse_args()
 if args.smoke:
     args.size, args.epochs = 64, 1
 
-# Training. The test slices are watched, but nothing is chosen by them: the last epoch counts.
-splits = dict.fromkeys(("validation", "test"), f"train[{args.slices}:]")
-splits["train"] = f"train[:{args.slices}]"
+# Training. The best epoch is chosen by the training slices themselves: nothing by the test slices.
+splits = dict.fromkeys(("train", "validation"), f"train[:{args.slices}]")
+splits["test"] = f"train[{args.slices}:]"
 if not (args.run / "card.json").is_file():
     command = [sys.executable, APP, args.data, "--run", args.run, "--size", args.size]
     command += ["--channels", 1, "--model", "UNet", "--backbone", "none", "--epochs", args.epochs]

@@ -83,9 +83,8 @@ about = {"classes": info.class_names, "input_shape": shape, "splits": splits}
 about["data"] = kv.data.fingerprint(info)
 command = shlex.join(["python", *sys.argv])
 if not finished:
-    kept = {"patience": args.patience, "about": about, "command": command}
     try:
-        run = kv.training.callbacks(args.run, **kept)
+        run = kv.training.callbacks(args.run, patience=args.patience, about=about, command=command)
     except (ValueError, OSError) as error:
         parser.error(f"{error}")
 with strategy.scope():
@@ -138,14 +137,17 @@ if not kv.training.is_finished(args.run):
     sys.exit(1)  # it diverged, and has said so
 
 # Proof
-card = kv.runs.release(
-    model,
-    args.run,
-    test=kv.data.batches(sets["test"], **common),
-    calibration=kv.data.batches(sets["train"], **common),
-    class_names=info.class_names,
-    data=f"{info.name}: " + ", ".join(f"{use} on {text}" for use, text in sizes.items()),
-    command=None,  # the one that trained it
-)
+try:
+    card = kv.runs.release(
+        model,
+        args.run,
+        test=kv.data.batches(sets["test"], **common),
+        calibration=kv.data.batches(sets["train"], **common),
+        class_names=info.class_names,
+        data=f"{info.name}: " + ", ".join(f"{use} on {text}" for use, text in sizes.items()),
+        command=None,  # the one that trained it
+    )
+except OSError as error:  # what is there is whole: start it again
+    sys.exit(f"{error}")
 print(f"Test accuracy {card['metrics']['accuracy']:.2%}. Read {args.run}/README.md")
 sys.exit(0 if card["passed"] else 1)

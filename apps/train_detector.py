@@ -111,9 +111,8 @@ about = {"classes": names, "input_shape": shape, "splits": splits}
 about["data"] = kv.data.fingerprint(info)
 command = shlex.join(["python", *sys.argv])
 if not finished:
-    kept = {"patience": args.patience, "about": about, "command": command}
     try:
-        run = kv.training.callbacks(args.run, **kept)
+        run = kv.training.callbacks(args.run, patience=args.patience, about=about, command=command)
     except (ValueError, OSError) as error:
         parser.error(f"{error}")
 with strategy.scope():
@@ -184,16 +183,19 @@ if not kv.training.is_finished(args.run):
     sys.exit(1)  # it diverged, and has said so
 
 # Proof
-card = kv.runs.release(
-    model,
-    args.run,
-    test=batches("test"),
-    calibration=batches("train"),
-    class_names=names,
-    quantize=(None, "int8") if args.model in PHONES else (),
-    data=f"{info.name}: " + ", ".join(f"{use} on {text}" for use, text in sizes.items()),
-    command=None,  # the one that trained it
-)
+try:
+    card = kv.runs.release(
+        model,
+        args.run,
+        test=batches("test"),
+        calibration=batches("train"),
+        class_names=names,
+        quantize=(None, "int8") if args.model in PHONES else (),
+        data=f"{info.name}: " + ", ".join(f"{use} on {text}" for use, text in sizes.items()),
+        command=None,  # the one that trained it
+    )
+except OSError as error:  # what is there is whole: start it again
+    sys.exit(f"{error}")
 scores = card["metrics"]["coco"]
 print(f"Test AP {scores['AP']:.2%}, AP50 {scores['AP50']:.2%}. Read {args.run}/README.md")
 if scores["AP50"] < 0.05:

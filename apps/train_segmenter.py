@@ -112,9 +112,8 @@ about = {"classes": names, "input_shape": shape, "splits": splits}
 about["data"] = kv.data.fingerprint(info)
 command = shlex.join(["python", *sys.argv])
 if not finished:
-    kept = {"patience": args.patience, "about": about, "command": command}
     try:
-        run = kv.training.callbacks(args.run, **kept)
+        run = kv.training.callbacks(args.run, patience=args.patience, about=about, command=command)
     except (ValueError, OSError) as error:
         parser.error(f"{error}")
 usual = "MobileNetV2" if args.model in ("UNet", "DeepLabV3Plus") else "none"
@@ -183,14 +182,17 @@ if not kv.training.is_finished(args.run):
     sys.exit(1)  # it diverged, and has said so
 
 # Proof
-card = kv.runs.release(
-    model,
-    args.run,
-    test=batches("test"),
-    calibration=batches("train"),
-    class_names=names,
-    data=f"{info.name}: " + ", ".join(f"{use} on {text}" for use, text in sizes.items()),
-    command=None,  # the one that trained it
-)
+try:
+    card = kv.runs.release(
+        model,
+        args.run,
+        test=batches("test"),
+        calibration=batches("train"),
+        class_names=names,
+        data=f"{info.name}: " + ", ".join(f"{use} on {text}" for use, text in sizes.items()),
+        command=None,  # the one that trained it
+    )
+except OSError as error:  # what is there is whole: start it again
+    sys.exit(f"{error}")
 print(f"Test mean IoU {card['metrics']['mean_iou']:.2%}. Read {args.run}/README.md")
 sys.exit(0 if card["passed"] else 1)
