@@ -67,6 +67,10 @@ def test_train_classifier_fine_tunes_other_classes(tmp_path, digits_run):
     assert code != 0
     assert "pass another --run" in output
     assert (tmp_path / "run" / "card.json").read_text() == before
+    # With another picture: what was tested on might have been learned from.
+    (tmp_path / "photos" / "red" / "0.png").rename(tmp_path / "photos" / "red" / "one.png")
+    assert_refused("train_classifier.py", [*arguments, "--run", "run"], "pass another", tmp_path)
+    assert (tmp_path / "run" / "card.json").read_text() == before
 
 
 @pytest.mark.slow

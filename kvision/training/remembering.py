@@ -81,7 +81,7 @@ def _attributes(callback):
         arrays = []
         try:
             yield key, _encode(value, arrays), arrays
-        except (TypeError, RecursionError):
+        except Exception:  # what cannot be written down, in whatever way it says so
             continue
 
 
@@ -102,17 +102,24 @@ def _encode(value, arrays):
 
 
 def _decode(value, arrays, now):
+    """What `_encode` was given; variables are those of `now`, where there are."""
     if not isinstance(value, dict):
         return value
     [(kind, content)] = value.items()
     if kind == "array":
         return arrays[content]
     if kind == "variable":
+        if not isinstance(now, keras.Variable):
+            return keras.Variable(arrays[content])
         now.assign(arrays[content])
         return now
     if kind == "dict":
-        return {_decode(key, arrays, None): _decode(part, arrays, None) for key, part in content}
-    return _GROUPS[kind](_decode(part, arrays, None) for part in content)
+        now = now if isinstance(now, dict) else {}
+        pairs = [(_decode(key, arrays, None), part) for key, part in content]
+        return {key: _decode(part, arrays, now.get(key)) for key, part in pairs}
+    same = isinstance(now, (list, tuple)) and len(now) == len(content)
+    now = now if same else [None] * len(content)
+    return _GROUPS[kind](map(_decode, content, [arrays] * len(content), now))
 
 
 def _digest(value, arrays):

@@ -24,6 +24,7 @@ class Counts(keras.callbacks.Callback):
         self.classes = {"a": {1, 2}, 3: (True, "text")}
         self.array = np.zeros((2, 2), "float32")
         self.variable = keras.Variable(1.0)
+        self.more = {"of them": [keras.Variable(1.0), keras.Variable([2.0])]}
         self.function = lambda: self.count
 
     def on_epoch_end(self, epoch, logs=None):
@@ -32,6 +33,7 @@ class Counts(keras.callbacks.Callback):
         self.classes["a"].add(epoch + 10)
         self.array = self.array + epoch
         self.variable.assign_add(2.0)
+        self.more["of them"][1].assign_add([3.0])
         self.best = np.float32(0.5)
         parts = len(self.seen), len(self.classes["a"]), self.array.sum(), float(self.variable)
         logs["parts"] = self.count + sum(parts)
@@ -101,19 +103,27 @@ def test_what_is_no_memory_is_left_alone(tmp_path):
     logs = {}
     first.on_epoch_end(0, logs)
     first.itself = [first]
+    first.ring = []
+    first.ring.append(first.ring)
+    first.objects = np.array([None], object)
     state = memory.save(tmp_path)
     second.settings = {"step": 5}
     second.on_train_begin()
-    function, variable = second.function, second.variable
+    function, variable, more = second.function, second.variable, second.more["of them"]
     Memory([second]).restore(tmp_path, state)
     assert second.count == 2
     assert second.settings == {"step": 5}
     assert second.function is function
     assert second.variable is variable
     assert float(variable) == 3.0
+    assert second.more["of them"][1] is more[1]
+    assert float(more[1][0]) == 5.0
+    del second.more
+    Memory([second]).restore(tmp_path, state)
+    assert float(second.more["of them"][1][0]) == 5.0
     assert second.classes == {"a": {1, 2, 10}, 3: (True, "text")}
     assert second.seen == collections.deque([0.0, 0.0])
-    assert not hasattr(second, "itself")
+    assert not {"itself", "ring", "objects"} & set(vars(second))
     fresh = Memory([Counts()])
     fresh.restore(tmp_path, {})
     assert fresh.save(tmp_path) == {}
