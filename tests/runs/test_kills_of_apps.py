@@ -18,7 +18,7 @@ import kvision as kv
 pytestmark = pytest.mark.slow
 
 CLASSIFIER = ["photos", "--model", "LeNet5", "--option", "variant=modern", "--size", 32]
-CLASSIFIER += ["--batch-size", 4, "--epochs", 12, "--learning-rate", 0.02]
+CLASSIFIER += ["--batch-size", 4, "--epochs", 12, "--learning-rate", 0.01]
 SEGMENTER = ["cells", "--backbone", "none", "--size", "32x48", "--channels", 1]
 SEGMENTER += ["--option", "padding=same", "--option", "filters=4", "--option", "depth=2"]
 SEGMENTER += ["--batch-size", 4, "--epochs", 8, "--learning-rate", 0.02]
@@ -100,6 +100,11 @@ def two_hosts():
 
 def write_data(folder):
     photos(folder / "photos", ["green", "blue"])
+    green, blue = folder / "photos" / "green", folder / "photos" / "blue"
+    for number in range(0, 20, 4):  # some are in the wrong folder, so that there is a best epoch
+        (green / f"{number}.png").rename(folder / "photos" / "other.png")
+        (blue / f"{number}.png").rename(green / f"{number}.png")
+        (folder / "photos" / "other.png").rename(blue / f"{number}.png")
     cells(folder / "cells")
     write_squares(folder / "squares", 24, seed=0)
     return folder
@@ -154,7 +159,7 @@ def test_killed_and_started_again(undisturbed, tmp_path, name, fifth, share):
 
 @pytest.mark.parametrize("name", ["classifier", "segmenter"])
 def test_the_exported_epoch_is_the_best(undisturbed, name):
-    """And the epochs differ, so that it tells something."""
+    """And others are worse, of the classifier the last one too."""
     run, _ = undisturbed(name)
     losses = [float(row["val_loss"]) for row in history(run)]
     model = kv.export.load_keras(run)
@@ -166,4 +171,4 @@ def test_the_exported_epoch_is_the_best(undisturbed, name):
     )
     model.compile(loss=loss)
     assert model.evaluate(batches, verbose=0) == pytest.approx(min(losses), rel=1e-4)
-    assert max(losses) > 1.05 * min(losses)
+    assert (losses[-1] if name == "classifier" else max(losses)) > 1.05 * min(losses)
