@@ -8,6 +8,7 @@ import tensorflow as tf
 from kvision.data.info import DatasetInfo, ImageFeature, LabelFeature, SplitDict, SplitInfo
 from kvision.data.order import stratified_order
 from kvision.data.sources import readable_dataset
+from kvision.files.text import decode
 
 _TEST_DIGITS = 360
 _VALIDATION_NAMES = ("val", "valid", "validation")
@@ -87,7 +88,7 @@ def npz(path, seed=0):
                 f"`{x}` and `{y}` in {path} must hold the same number of examples, at least one. "
                 f"Received: shapes {content[x].shape} and {content[y].shape}"
             )
-    names = content["class_names"].astype(str).tolist() if "class_names" in content else None
+    names = _texts(content["class_names"]).tolist() if "class_names" in content else None
     labels, names = _labels({split: (y, key) for split, (_, y, key) in pairs.items()}, names, path)
     arrays = {
         split: (images, labels[split], stratified_order(labels[split], seed))
@@ -167,7 +168,7 @@ def _labels(arrays, names, path):
                 f"Received: shape {y.shape}, dtype {y.dtype}"
             )
     if any(y.dtype.kind in "SU" for y, _ in arrays.values()):
-        texts = {split: y.astype(str) for split, (y, _) in arrays.items()}
+        texts = {split: _texts(y) for split, (y, _) in arrays.items()}
         names = names or sorted(set().union(*(set(y.tolist()) for y in texts.values())))
         index = {name: i for i, name in enumerate(names)}
         strange = sorted({text for y in texts.values() for text in y.tolist()} - set(index))
@@ -188,6 +189,15 @@ def _labels(arrays, names, path):
             f"Received: {low}..{high}"
         )
     return {split: y.astype("int64") for split, (y, _) in arrays.items()}, names
+
+
+def _texts(array):
+    """An array of text, bytes or numbers as text."""
+    if array.dtype.kind != "S":
+        return array.astype(str)
+    different, places = np.unique(array, return_inverse=True)
+    texts = [decode(text, None) for text in different.tolist()]
+    return np.array(texts, str)[places.reshape(array.shape)]
 
 
 def _source(name, arrays, names):

@@ -10,6 +10,7 @@ from kvision.data.listing import entries, refusal
 from kvision.data.masks.regions import decode_runs, fill_polygons
 from kvision.data.splits import ALIASES
 from kvision.data.verdicts import check_folder
+from kvision.files.text import read_text
 
 _FEW = 20
 _PREFIX = "instances_"
@@ -169,7 +170,7 @@ def _instances_files(path):
 
 def _parse(path, image_folder):
     try:
-        content = json.loads(pathlib.Path(path).read_text("utf-8"))
+        content = json.loads(read_text(path))
         images = [dict(image) for image in content["images"]]
         categories = [(category["id"], str(category["name"])) for category in content["categories"]]
         annotations = {}

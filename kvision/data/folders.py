@@ -17,7 +17,6 @@ from kvision.data.info import (
 )
 from kvision.data.listing import (
     SHOWN,
-    ascii_safe,
     entries,
     folders,
     list_files,
@@ -28,6 +27,7 @@ from kvision.data.order import stratified_order
 from kvision.data.sources import readable_dataset
 from kvision.data.splits import ALIASES
 from kvision.data.verdicts import check_folder
+from kvision.files.text import readable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,8 +147,8 @@ def _list_classes(root, top):
     for entry in entries(os.path.join(root, top)):
         name = os.path.join(top, entry.name)
         if entry.is_dir(follow_symlinks=False):
-            listing.files[entry.name] = []
-            list_files(root, name, listing.files[entry.name], listing.refused)
+            files = listing.files.setdefault(readable(entry.name), [])
+            list_files(root, name, files, listing.refused)
         elif entry.is_symlink():
             listing.refused.append(SkippedFile(name, "a link, not a class folder"))
         elif looks_like_image(name):
@@ -163,6 +163,6 @@ def _is_no_image(verdict):
 def _empty_classes(names):
     if not names:
         return []
-    shown = ", ".join(repr(ascii_safe(name)) for name in names[:SHOWN])
+    shown = ", ".join(repr(readable(name)) for name in names[:SHOWN])
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return [f"No images in: {shown}{more} (the class keeps its index)"]

@@ -7,6 +7,7 @@ import warnings
 
 from kvision.data.image_files import EXTENSIONS
 from kvision.data.info import SkippedFile
+from kvision.files.text import read_text, readable
 
 _JUNK = frozenset(("thumbs.db", "desktop.ini", "__macosx", "@eadir"))
 SHOWN = 10
@@ -65,8 +66,7 @@ def stems_in(path):
     """The lines of a list of images, none if there is no list; they are looked up, never opened."""
     if not os.path.isfile(path):
         return []
-    with open(path, encoding="utf-8", errors="replace") as file:
-        lines = [line.strip() for line in file]
+    lines = [line.strip() for line in read_text(path).splitlines()]
     return list(dict.fromkeys(line for line in lines if line))
 
 
@@ -100,12 +100,7 @@ def report(path, refused, errors, served, notes=(), repaired=()):
 
 def _shown(title, things, where):
     """Lines that name the first of some things with their reasons."""
-    lines = [f"  {ascii_safe(thing.name)}: {thing.reason}" for thing in things[:SHOWN]]
+    lines = [f"  {readable(thing.name)}: {thing.reason}" for thing in things[:SHOWN]]
     if len(things) > SHOWN:
         lines.append(f"  and {len(things) - SHOWN} more (info.{where} names them all)")
     return [title, *lines] if things else []
-
-
-def ascii_safe(name):
-    """`name` as text that can be printed, also where its bytes are no valid UTF-8."""
-    return os.fsencode(name).decode("utf-8", "replace")

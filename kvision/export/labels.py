@@ -3,6 +3,8 @@
 import warnings
 from pathlib import Path
 
+from kvision.files.text import read_text
+
 FILE_NAME = "labels.txt"
 
 
@@ -29,7 +31,7 @@ def read_labels(labels):
                 f"`labels` must be a list of class names or the path of a text file with one name "
                 f"a line. There is no file at {path}."
             )
-        labels = parse_labels(path.read_text(encoding="utf-8-sig"))
+        labels = parse_labels(read_text(path))
     labels = list(labels)
     for position, name in enumerate(labels):
         if not isinstance(name, str) or not name.strip() or len(name.splitlines()) != 1:

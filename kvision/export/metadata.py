@@ -15,6 +15,7 @@ import flatbuffers
 
 from kvision.export import flatbuffer_tables as tables
 from kvision.export.labels import FILE_NAME, label_text, parse_labels
+from kvision.files.text import decode
 
 ENTRY = "TFLITE_METADATA"
 OWN_ENTRY = "KVISION"
@@ -280,7 +281,7 @@ def _read_label_file(model_bytes, name):
         return None
     try:
         with zipfile.ZipFile(io.BytesIO(model_bytes)) as archive:
-            return parse_labels(archive.read(name).decode("utf-8"))
+            return parse_labels(decode(archive.read(name), name))
     except (zipfile.BadZipFile, KeyError) as error:
         raise ValueError(
             f"The file's metadata name the label file {name!r}, which is not in it: the file was "
@@ -289,4 +290,4 @@ def _read_label_file(model_bytes, name):
 
 
 def _decode(text):
-    return text.decode("utf-8") if isinstance(text, bytes) else str(text)
+    return decode(text, None) if isinstance(text, bytes) else str(text)

@@ -66,6 +66,18 @@ def test_labels_from_a_file(tmp_path):
         read_labels(tmp_path / "absent.txt")
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_labels_with_a_byte_order_mark(tmp_path, encoding):
+    (tmp_path / "names.txt").write_bytes("chat\r\nélan\r\n".encode(encoding))
+    assert read_labels(tmp_path / "names.txt") == ["chat", "élan"]
+
+
+def test_labels_of_an_unknown_encoding_are_guessed_and_said(tmp_path):
+    (tmp_path / "names.txt").write_bytes("chat\r\nélan\r\n".encode("cp1252"))
+    with pytest.warns(UserWarning, match=r"names\.txt is not encoded as UTF-8.*'élan'"):
+        assert read_labels(tmp_path / "names.txt") == ["chat", "élan"]
+
+
 @pytest.mark.parametrize("wrong", [["a", ""], ["a", " "], ["a", "b\nc"], ["a", 3]])
 def test_bad_names(wrong):
     with pytest.raises(ValueError, match="at position 1"):

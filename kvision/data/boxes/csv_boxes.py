@@ -1,6 +1,7 @@
 """A CSV file of boxes beside its pictures as a source: one row a box."""
 
 import csv
+import io
 import math
 import os
 import pathlib
@@ -13,6 +14,7 @@ from kvision.data.info import SkippedFile
 from kvision.data.listing import report
 from kvision.data.splits import ALIASES
 from kvision.data.verdicts import check_folder
+from kvision.files.text import read_text
 
 _IMAGE = ("image", "filename", "file_name", "image_path", "path", "file", "img", "image_id")
 _LABEL = ("class", "label", "name", "class_name", "category")
@@ -99,16 +101,16 @@ def _add(members, root, number, row, columns):
 
 def _read(path):
     """The numbered rows of the file, and the names of its columns by what they hold."""
-    with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
-        first = file.readline()
-        delimiter = max(_DELIMITERS, key=first.count)
-        header = next(csv.reader([first], delimiter=delimiter), [])
-        header = [name.strip().lower() for name in header]
-        rows = [
-            (number, dict(zip(header, row, strict=False)))
-            for number, row in enumerate(csv.reader(file, delimiter=delimiter), start=2)
-            if any(cell.strip() for cell in row)
-        ]
+    file = io.StringIO(read_text(path), newline="")
+    first = file.readline()
+    delimiter = max(_DELIMITERS, key=first.count)
+    header = next(csv.reader([first], delimiter=delimiter), [])
+    header = [name.strip().lower() for name in header]
+    rows = [
+        (number, dict(zip(header, row, strict=False)))
+        for number, row in enumerate(csv.reader(file, delimiter=delimiter), start=2)
+        if any(cell.strip() for cell in row)
+    ]
     columns = {
         key: next((name for name in known if name in header), None)
         for key, known in (("image", _IMAGE), ("label", _LABEL), ("split", _SPLIT))

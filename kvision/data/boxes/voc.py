@@ -8,6 +8,7 @@ from kvision.data.info import SkippedFile
 from kvision.data.listing import folders, list_files, looks_like_image, report, stems_in
 from kvision.data.masks.known_classes import VOC_NAMES
 from kvision.data.verdicts import check_folder, remembered
+from kvision.files.text import readable
 
 _IMAGE_FOLDERS = ("JPEGImages", "images", "Images")
 _XML_FOLDERS = ("Annotations", "annotations", "labels")
@@ -126,7 +127,11 @@ def _by_stem(root, folder, wanted, refused):
     found, strange = [], []
     list_files(root, folder, found, strange)
     refused += strange
-    return {os.path.splitext(os.path.basename(name))[0]: name for name in found if wanted(name)}
+    return {
+        readable(os.path.splitext(os.path.basename(name))[0]): name
+        for name in found
+        if wanted(name)
+    }
 
 
 def _find(root):

@@ -4,6 +4,8 @@ import dataclasses
 import math
 from xml.etree import ElementTree
 
+from kvision.files.text import read_xml
+
 _CORNERS = ("ymin", "xmin", "ymax", "xmax")
 
 
@@ -67,9 +69,7 @@ class _Builder(ElementTree.TreeBuilder):
 
 def _read(path):
     try:
-        with open(path, "rb") as file:
-            parser = ElementTree.XMLParser(target=_Builder())
-            root = ElementTree.parse(file, parser).getroot()
+        root = ElementTree.fromstring(read_xml(path), ElementTree.XMLParser(target=_Builder()))
         if root.tag != "annotation":
             raise ValueError(f"it holds <{root.tag}>, not <annotation>")
         objects = tuple(_object(element) for element in root.findall("object"))

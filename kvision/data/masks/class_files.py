@@ -4,6 +4,7 @@ import os
 import re
 
 from kvision.data.listing import refusal
+from kvision.files.text import read_text
 
 NAME_FILES = ("classes.txt", "class_names.txt", "labels.txt", "label_names.txt", "names.txt")
 COLOUR_FILES = ("label_colors.txt", "colors.txt", "labelmap.txt", "class_dict.csv")
@@ -80,8 +81,7 @@ def is_void(name):
 
 
 def _lines(path):
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
-        lines = [line.strip() for line in file]
+    lines = [line.strip() for line in read_text(path).splitlines()]
     return [line for line in lines if line and not line.startswith("#")]
 
 

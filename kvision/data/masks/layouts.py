@@ -9,6 +9,7 @@ from kvision.data.listing import folders, list_files, looks_like_image, stems_in
 from kvision.data.masks.known_classes import camvid_table, cityscapes_table, voc_table
 from kvision.data.masks.pairing import match
 from kvision.data.splits import ALIASES
+from kvision.files.text import readable
 
 # Names of folders of images and, in the same order of preference, of folders of masks.
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "photos", "inputs", "x")
@@ -186,7 +187,8 @@ def _voc(root):
     by_stem = []
     for folder in ("JPEGImages", "SegmentationClass"):
         names = _images_in(root, folder, layout.refused)
-        by_stem.append({os.path.splitext(os.path.basename(name))[0]: name for name in names})
+        stems = (readable(os.path.splitext(os.path.basename(name))[0]) for name in names)
+        by_stem.append(dict(zip(stems, names, strict=True)))
     images, masks = by_stem
     lists = os.path.join(root, "ImageSets", "Segmentation")
     wanted = {}
