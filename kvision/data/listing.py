@@ -7,7 +7,7 @@ import warnings
 
 from kvision.data.image_files import EXTENSIONS
 from kvision.data.info import SkippedFile
-from kvision.files.text import read_text, readable
+from kvision.files.text import readable
 
 _JUNK = frozenset(("thumbs.db", "desktop.ini", "__macosx", "@eadir"))
 SHOWN = 10
@@ -62,12 +62,12 @@ def looks_like_image(name):
     return os.path.splitext(name)[1].lower() in EXTENSIONS
 
 
-def stems_in(path):
-    """The lines of a list of images, none if there is no list; they are looked up, never opened."""
-    if not os.path.isfile(path):
-        return []
-    lines = [line.strip() for line in read_text(path).splitlines()]
-    return list(dict.fromkeys(line for line in lines if line))
+def holds(folder, wanted):
+    """Whether a folder, or one below, holds a file whose name `wanted` takes."""
+    return any(
+        holds(entry.path, wanted) if entry.is_dir(follow_symlinks=False) else wanted(entry.name)
+        for entry in entries(folder)
+    )
 
 
 def report(path, refused, errors, served, notes=(), repaired=()):

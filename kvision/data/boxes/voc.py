@@ -5,14 +5,14 @@ import os
 from kvision.data.boxes.box_source import BoxSource, Picture, Thing
 from kvision.data.boxes.voc_xml import check_voc_files, recall_voc_file, to_pixels
 from kvision.data.info import SkippedFile
-from kvision.data.listing import folders, list_files, looks_like_image, report, stems_in
+from kvision.data.listing import folders, holds, list_files, looks_like_image, report
 from kvision.data.masks.known_classes import VOC_NAMES
+from kvision.data.split_lists import split_lists
 from kvision.data.verdicts import check_folder, remembered
 from kvision.files.text import readable
 
 _IMAGE_FOLDERS = ("JPEGImages", "images", "Images")
 _XML_FOLDERS = ("Annotations", "annotations", "labels")
-_SPLITS = (("train", "train"), ("validation", "val"), ("test", "test"))
 _TURNED = 5  # EXIF orientations from here on swap height and width
 
 
@@ -44,7 +44,8 @@ def voc_boxes(path, errors="skip", seed=0):
     refused = []
     images = _by_stem(root, image_folder, looks_like_image, refused)
     xmls = _by_stem(root, xml_folder, _is_xml, refused)
-    wanted = _split_stems(root, sorted(xmls))
+    lists = os.path.join("ImageSets", "Main")
+    wanted = split_lists(root, [lists], images.keys() | xmls) or {"train": sorted(xmls)}
     good = _check(root, wanted, images, xmls, refused)
     names = _class_names(file for _, file in good.values())
     pictures = {}
@@ -113,16 +114,6 @@ def _class_names(files):
     return sorted(found)
 
 
-def _split_stems(root, everything):
-    lists = os.path.join(root, "ImageSets", "Main")
-    wanted = {split: stems_in(os.path.join(lists, f"{file}.txt")) for split, file in _SPLITS}
-    if not wanted["train"] and not wanted["validation"]:
-        wanted["train"] = stems_in(os.path.join(lists, "trainval.txt"))
-    if not any(wanted.values()):
-        return {"train": everything}
-    return {split: stems for split, stems in wanted.items() if stems}
-
-
 def _by_stem(root, folder, wanted, refused):
     found, strange = [], []
     list_files(root, folder, found, strange)
@@ -139,13 +130,9 @@ def _find(root):
     inside = folders(root)
     images = [name for name in _IMAGE_FOLDERS if name in inside]
     xmls = [name for name in _XML_FOLDERS if name in inside]
-    if images and xmls and _has_xml(os.path.join(root, xmls[0])):
+    if images and xmls and holds(os.path.join(root, xmls[0]), _is_xml):
         return root, images[0], xmls[0]
     return _find(os.path.join(root, inside[0])) if len(inside) == 1 else None
-
-
-def _has_xml(folder):
-    return any(_is_xml(name) for _, _, names in os.walk(folder) for name in names)
 
 
 def _is_xml(name):

@@ -92,6 +92,12 @@ def camvid_table():
     return LabelTable(names, colours, {**values, len(names): VOID, VOID: VOID}, {})
 
 
+def pet_table():
+    """Pet, background and border, which the trimaps of the pets number from 1."""
+    values = {index + 1: index for index in range(len(PET_NAMES))}
+    return LabelTable(PET_NAMES, None, {**values, VOID: VOID}, {})
+
+
 def _voc_colours(count):
     """VOC's colour map: the bits of the index, dealt out to red, green and blue."""
     colours = []

@@ -5,15 +5,23 @@ import os
 import re
 
 from kvision.data.info import SkippedFile
-from kvision.data.listing import folders, list_files, looks_like_image, stems_in
-from kvision.data.masks.known_classes import camvid_table, cityscapes_table, voc_table
+from kvision.data.listing import entries, folders, holds, list_files, looks_like_image
+from kvision.data.masks.known_classes import (
+    camvid_table,
+    cityscapes_table,
+    pet_table,
+    voc_table,
+)
 from kvision.data.masks.pairing import match
+from kvision.data.split_lists import split_lists
 from kvision.data.splits import ALIASES
 from kvision.files.text import readable
 
 # Names of folders of images and, in the same order of preference, of folders of masks.
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "photos", "inputs", "x")
 MASK_FOLDERS = (
+    "1st_manual",  # DRIVE's, beside which "mask" holds the field of view
+    "manual1",
     "masks",
     "mask",
     "segmentationclass",
@@ -32,6 +40,7 @@ MASK_FOLDERS = (
 # Masks of a split beside the folder of its images: "train" and "trainannot".
 _BESIDE = ("annot", "_annot", "_labels", "_masks", "_mask", "_gt")
 _ORDER = ("train", "validation", "test")
+_LISTS = (os.path.join("ImageSets", "Segmentation"), "ImageSets", "splits", "lists", "")
 _CAMVID = re.compile(r"^(0001TP|0006R0|0016E5|Seq05VD)_")
 
 
@@ -79,15 +88,15 @@ def _lister(root):
     return (lambda: _listed(root, places)) if places else None
 
 
-def _splits_inside(root, top=""):
+def _splits_inside(root):
     """images/ and masks/, with or without train, val and test in both."""
-    pair = _pair(root, top)
+    pair = next(filter(None, (_pair(root, "", masks) for masks in MASK_FOLDERS)), None)
     if not pair:
         return None
     images, masks = pair
     inside = [set(folders(os.path.join(root, folder))) for folder in pair]
     shared = [name for name in sorted(inside[0] & inside[1]) if name.lower() in ALIASES]
-    if top or not shared:
+    if not shared:
         return [("train", images, masks)]
     return [
         (ALIASES[name.lower()], os.path.join(images, name), os.path.join(masks, name))
@@ -96,13 +105,13 @@ def _splits_inside(root, top=""):
 
 
 def _splits_around(root):
-    """train, val and test, each with images/ and masks/."""
-    return [
-        (ALIASES[name.lower()], images, masks)
-        for name in folders(root)
-        if name.lower() in ALIASES
-        for _, images, masks in _splits_inside(root, name) or ()
-    ]
+    """train, val and test, each with images/ and masks/, which are called the same in all."""
+    tops = [name for name in folders(root) if name.lower() in ALIASES]
+    for masks in MASK_FOLDERS:
+        pairs = [(ALIASES[top.lower()], _pair(root, top, masks)) for top in tops]
+        if any(pair for _, pair in pairs):
+            return [(split, *pair) for split, pair in pairs if pair]
+    return None
 
 
 def _splits_beside(root):
@@ -117,27 +126,38 @@ def _splits_beside(root):
     ]
 
 
-def _pair(root, top):
-    """A folder of images and one of masks inside `top`, as paths relative to `root`."""
+def _pair(root, top, masks):
+    """Folders of images and of `masks` inside `top`, as paths relative to `root`, or None."""
     inside = {name.lower(): os.path.join(top, name) for name in folders(os.path.join(root, top))}
     for images in IMAGE_FOLDERS:
-        for masks in MASK_FOLDERS:
-            if not {images, masks} <= inside.keys():
-                continue
-            # Letters may also be classes, but hardly these two alone.
-            if {"x", "y"} & {images, masks} and inside.keys() != {"x", "y"}:
-                continue
-            if _has_images(root, inside[images]) and _has_images(root, inside[masks]):
-                return inside[images], inside[masks]
+        if not {images, masks} <= inside.keys():
+            continue
+        # Letters may also be classes, but hardly these two alone.
+        if {"x", "y"} & {images, masks} and inside.keys() != {"x", "y"}:
+            continue
+        pair = inside[images], inside[masks]
+        if all(_has_images(root, folder) for folder in pair):
+            return _deeper(root, *pair), _deeper(root, *reversed(pair))
     return None
 
 
+def _deeper(root, folder, other):
+    """The only folder with pictures inside `folder`, if that has none itself, and `other` not it.
+
+    So the masks of the pets are found, which lie in annotations/trimaps.
+    """
+    place = os.path.join(root, folder)
+    below = [name for name in folders(place) if _has_images(root, os.path.join(folder, name))]
+    alone = len(below) == 1 and below[0].lower() not in ALIASES
+    if not alone or below[0] in folders(os.path.join(root, other)):
+        return folder
+    if any(looks_like_image(entry.name) for entry in entries(place)):
+        return folder
+    return _deeper(root, os.path.join(folder, below[0]), other)
+
+
 def _has_images(root, folder):
-    return any(
-        looks_like_image(name)
-        for _, _, names in os.walk(os.path.join(root, folder))
-        for name in names
-    )
+    return holds(os.path.join(root, folder), looks_like_image)
 
 
 def _listed(root, places):
@@ -154,8 +174,36 @@ def _listed(root, places):
     stems = [os.path.basename(image) for pairs in layout.pairs.values() for image, _ in pairs]
     if stems and all(_CAMVID.match(stem) for stem in stems):
         layout.table = camvid_table()
+    if all(os.path.basename(masks) == "trimaps" for _, _, masks in places):
+        layout.table = pet_table()
+    if [split for split, *_ in places] == ["train"]:
+        _sort(root, layout, os.path.dirname(masks))
     layout.notes += [f"{name} holds no masks and is left out" for name in _unused(root, places)]
     return layout
+
+
+def _sort(root, layout, folder):
+    """Sorts the pairs of a layout into the splits that lists beside them or in `folder` name."""
+    pairs = {}
+    for pair in layout.pairs["train"]:
+        pairs.setdefault(_stem_of(pair[0]), []).append(pair)
+    wanted = split_lists(root, [*_LISTS, folder], pairs)
+    found = {
+        split: [pair for stem in stems for pair in pairs.get(stem, ())]
+        for split, stems in wanted.items()
+    }
+    found = {split: chosen for split, chosen in found.items() if chosen}
+    listed = {pair for chosen in found.values() for pair in chosen}
+    if not listed:
+        return
+    rest = [pair for pair in layout.pairs["train"] if pair not in listed]
+    if rest:
+        layout.notes.append(f"{len(rest)} images with masks are in no list and are left out")
+    layout.pairs = found
+
+
+def _stem_of(name):
+    return readable(os.path.splitext(os.path.basename(name))[0])
 
 
 def _unused(root, places):
@@ -187,15 +235,11 @@ def _voc(root):
     by_stem = []
     for folder in ("JPEGImages", "SegmentationClass"):
         names = _images_in(root, folder, layout.refused)
-        stems = (readable(os.path.splitext(os.path.basename(name))[0]) for name in names)
-        by_stem.append(dict(zip(stems, names, strict=True)))
+        by_stem.append({_stem_of(name): name for name in names})
     images, masks = by_stem
-    lists = os.path.join(root, "ImageSets", "Segmentation")
-    wanted = {}
-    for split, file in (("train", "train"), ("validation", "val"), ("test", "test")):
-        wanted[split] = stems_in(os.path.join(lists, f"{file}.txt"))
-    if not wanted["train"] and not wanted["validation"]:
-        wanted["train"] = stems_in(os.path.join(lists, "trainval.txt")) or sorted(masks)
+    wanted = split_lists(root, _LISTS[:1], images.keys() | masks)
+    if not {"train", "validation"} & wanted.keys():
+        wanted = {"train": sorted(masks), **wanted}
     for split, stems in wanted.items():
         if not any(stem in masks for stem in stems):
             continue  # the masks of VOC's test sets are not given away

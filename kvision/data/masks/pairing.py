@@ -7,9 +7,9 @@ from kvision.data.info import SkippedFile
 
 _MASK_WORDS = (
     "gtFine_labelIds|gtFine_labelTrainIds|gtCoarse_labelIds|labelIds|masks?|labels?|gt|"
-    "ground_?truth|segmentation|seg|annotations?|annot|trimap|L"
+    "ground_?truth|segmentation|seg|annotations?|annot|trimap|manual1|L"
 )
-_IMAGE_WORDS = "leftImg8bit|images?|img|rgb|sat"
+_IMAGE_WORDS = "leftImg8bit|images?|img|rgb|sat|training|test"
 
 
 def match(images, masks, image_folder, mask_folder):

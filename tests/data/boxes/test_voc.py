@@ -86,6 +86,21 @@ def test_splits(voc):
     assert kv.data.load(root, with_info=True)[1].splits["train"].num_examples == 4
 
 
+def test_lists_with_endings_and_columns(voc):
+    for stem in ("a", "b", "c 1"):
+        root = voc(stem, thing("x", (1, 1, 5, 5)))
+    lists = root / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("a.png\nc 1\n")
+    (lists / "val.txt").write_text("b  -1\n")
+    _, info = only(root)
+    assert {name: split.num_examples for name, split in info.splits.items()} == {
+        "train": 2,
+        "validation": 1,
+    }
+    assert not info.skipped
+
+
 def test_wrong_boxes_are_repaired_and_named(voc):
     things = [
         thing("x", (9, 20, 2, 4)),

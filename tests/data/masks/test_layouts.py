@@ -371,3 +371,59 @@ def test_seed_and_slices(write):
     assert kv.data.three_splits(info)["test"] == "train[90%:]"
     with pytest.raises(ValueError, match=re.escape("kv.data.median_frequency_weights")):
         kv.data.balanced_class_weight(info)
+
+
+@pytest.mark.parametrize("line", ["{}.png", "{} 1", "{} 1 1 1", "JPEGImages/{}.jpg x/{}.png"])
+def test_lists_name_pictures_in_many_ways(voc, line):
+    lists = voc / "ImageSets" / "Segmentation"
+    (lists / "train.txt").write_text("\ufeff" + "".join(line.format(i, i) + "\n" for i in "02"))
+    (lists / "val.txt").write_text(line.format(1, 1))
+    assert sizes(voc) == {"train": 2, "validation": 1}
+
+
+def test_lists_beside_two_folders(write):
+    root = write(*[(f"images/a {i}.png", f"masks/a {i}.png") for i in range(5)])
+    (root / "train.txt").write_text("a 0\na 1.png\n\na 3\nabsent\n")
+    (root / "dev.txt").write_text("images/a 2.png\n")
+    with pytest.warns(UserWarning, match="1 images with masks are in no list and are left out"):
+        assert sizes(root) == {"train": 3, "validation": 1}
+    (root / "train.txt").write_text("of something else\n")
+    (root / "dev.txt").unlink()
+    assert sizes(root) == {"train": 5}
+
+
+def test_oxford_pets(tmp_path, save_pair, served):
+    """As their two archives unpack, with what macOS left in them."""
+    names = ("Abyssinian_1", "Abyssinian_2", "beagle_10", "pug_3")
+    for number, name in enumerate(names):
+        mask = tmp_path / "annotations" / "trimaps" / f"{name}.png"
+        save_pair(tmp_path / "images" / f"{name}.jpg", mask, stripes(1, 2, 3), 50 * number)
+        mask.with_name(f"._{name}.png").write_bytes(b"of macOS")
+    about = tmp_path / "annotations"
+    (about / "xmls").mkdir()
+    (about / "xmls" / "pug_3.xml").write_text("<annotation></annotation>")
+    (about / "list.txt").write_text("#Image CLASS-ID SPECIES BREED ID\nAbyssinian_1 1 1 1\n")
+    (about / "trainval.txt").write_text("Abyssinian_1 1 1 1\nbeagle_10 5 2 4\npug_3 9 2 8\n")
+    (about / "test.txt").write_text("Abyssinian_2 1 1 1\n")
+    assert sizes(tmp_path) == {"train": 3, "test": 1}
+    masks, info = served(tmp_path)
+    np.testing.assert_array_equal(masks[0], stripes(0, 1, 2))
+    assert info.class_names == ["pet", "background", "border"]
+    assert not info.skipped
+
+
+def test_drive_is_labelled_by_hand(tmp_path, save_pair, save_image, served):
+    """The masks of DRIVE are the field of view; its test images come without the vessels."""
+    for number in (21, 22, 1):
+        top = tmp_path / ("training" if number > 20 else "test")
+        word = top.name
+        truth = top / "1st_manual" / f"{number:02}_manual1.gif"
+        save_pair(top / "images" / f"{number:02}_{word}.tif", truth, stripes(0, 255, 0), number)
+        save_image(top / "mask" / f"{number:02}_{word}_mask.gif", stripes(255, 255, 255))
+    assert sizes(tmp_path) == {"train": 2, "test": 1}
+    for _, mask in served(tmp_path)[0].items():
+        np.testing.assert_array_equal(mask, stripes(0, 1, 0))
+    for path in (tmp_path / "test" / "1st_manual").iterdir():
+        path.unlink()
+    with pytest.warns(UserWarning, match="test holds no masks and is left out"):
+        assert sizes(tmp_path) == {"train": 2}
