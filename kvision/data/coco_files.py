@@ -6,8 +6,9 @@ import os
 import pathlib
 
 from kvision.data.info import SkippedFile
-from kvision.data.listing import entries, refusal
+from kvision.data.listing import entries
 from kvision.data.masks.regions import decode_runs, fill_polygons
+from kvision.data.places import outside
 from kvision.data.splits import ALIASES
 from kvision.data.verdicts import check_folder
 from kvision.files.text import read_text
@@ -132,14 +133,6 @@ def unpaintable(regions, size):
         except (ValueError, KeyError, TypeError) as error:
             return f"annotation {region.get('id')} cannot be painted: {error}"
     return None
-
-
-def outside(root, name):
-    """Why the image of this name is none of the folder's, or None."""
-    path = os.path.join(root, name)
-    if os.path.isabs(name) or ".." in pathlib.PurePath(name).parts:
-        return "a name that leaves the folder"
-    return refusal(root, path) if os.path.lexists(path) else "not in the folder of images"
 
 
 def _fault(file, image, regions, size):

@@ -45,11 +45,15 @@ class Thing:
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """A picture that can be served: its file, what checking that found, and its objects."""
+    """A picture that can be served: its file, what checking that found, and its objects.
+
+    Those that its source had to drop are in `dropped`, as `RepairedBox`es.
+    """
 
     path: str
     verdict: object
     things: list
+    dropped: list = ()
 
 
 class BoxSource:
@@ -116,6 +120,7 @@ class BoxSource:
     def _row(self, picture):
         verdict, columns, regions = picture.verdict, {key: [] for key in _COLUMNS}, []
         height, width = verdict.size
+        self.repaired += picture.dropped
         for thing in picture.things:
             box, reason = repair_box(thing.box, verdict.size)
             if reason:

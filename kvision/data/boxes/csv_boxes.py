@@ -9,32 +9,26 @@ import pathlib
 import numpy as np
 
 from kvision.data.boxes.box_source import BoxSource, Picture, Thing
-from kvision.data.coco_files import outside
-from kvision.data.info import SkippedFile
+from kvision.data.boxes.csv_columns import find_columns
+from kvision.data.info import RepairedBox, SkippedFile
 from kvision.data.listing import report
+from kvision.data.places import find_pictures
 from kvision.data.splits import ALIASES
+from kvision.data.units import are_shares
 from kvision.data.verdicts import check_folder
 from kvision.files.text import read_text
 
-_IMAGE = ("image", "filename", "file_name", "image_path", "path", "file", "img", "image_id")
-_LABEL = ("class", "label", "name", "class_name", "category")
-_SPLIT = ("split", "set", "subset")
-# ymin, xmin, ymax, xmax; and y, x, height, width.
-_CORNERS = (
-    ("ymin", "xmin", "ymax", "xmax"),
-    ("y_min", "x_min", "y_max", "x_max"),
-    ("y1", "x1", "y2", "x2"),
-    ("top", "left", "bottom", "right"),
-)
-_SIDES = (("y", "x", "height", "width"), ("y", "x", "h", "w"))
+_ROUNDING = 1e-6
+_FAR = 1.0  # how far over the border, in pictures, a box may reach that is relative
 _DELIMITERS = ",;\t"
 
 
 def csv_boxes(path, errors="skip", seed=0, image_folder=None):
     """Reads a CSV file with a header and a row for each box; see docs/data.md for the columns.
 
-    Boxes are in pixels, the first of which covers 0..1, or, where no number is above 1, relative. A
-    row without a box is a picture without objects. The classes are in the order of the alphabet.
+    Boxes are in pixels, the first of which covers 0..1, or, where most end at 1 or before,
+    relative. A row without a box is a picture without objects. The classes are in the order of the
+    alphabet.
 
     Args:
         path: the file.
@@ -52,41 +46,75 @@ def csv_boxes(path, errors="skip", seed=0, image_folder=None):
     """
     rows, columns = _read(path)
     root = os.path.realpath(_root(path, image_folder))
+    written = [(row.get(columns["image"]) or "").strip() for _, row in rows]
+    places = find_pictures(root, [name for name in written if name], ("", "images"))
     refused, members = [], {}
-    for number, row in rows:
-        reason = _add(members, root, number, row, columns)
+    for (number, row), name in zip(rows, written, strict=True):
+        place, reason = places.get(name, (None, "it names no picture"))
+        reason = reason or _add(members, place, number, row, columns)
         if reason:
-            refused.append(SkippedFile(f"row {number}, {row.get(columns['image'])}", reason))
-    everything = [box for _, boxes in members.values() for _, _, box in boxes]
-    # Pixels of a picture of one pixel are nothing that anybody would box.
-    relative = bool(everything) and np.nanmax(everything) <= 1
-    names = sorted({label for _, boxes in members.values() for _, label, _ in boxes})
+            refused.append(SkippedFile(f"row {number}, {name}", reason))
+    everything = [entry for _, boxes in members.values() for entry in boxes]
+    relative = _are_relative([box for _, _, box in everything])
+    names = sorted({label for _, label, _ in everything})
     pictures = {split: [] for split in dict.fromkeys(ALIASES.values())}
     for name, verdict in zip(members, check_folder(root, list(members)), strict=True):
         if verdict.reason:
             refused.append(SkippedFile(name, verdict.reason))
             continue
         split, boxes = members[name]
-        scale = np.array(verdict.size * 2 if relative else 1)
-        things = [
-            Thing(names.index(label), tuple((box * scale).tolist()), f"row {number}")
-            for number, label, box in boxes
-        ]
-        pictures[split].append(Picture(os.path.join(root, name), verdict, things))
+        things, dropped = _things(name, boxes, relative, verdict.size, names)
+        pictures[split].append(Picture(os.path.join(root, name), verdict, things, dropped))
     pictures = {split: found for split, found in pictures.items() if found}
     source = BoxSource(pictures, None, seed)
     served = sum(len(found) for found in pictures.values())
-    report(path, refused, errors, served, repaired=source.repaired)
+    notes = _over(everything) if relative else []
+    report(path, refused, errors, served, notes, source.repaired)
     return source.describe(path, names, refused)
 
 
-def _add(members, root, number, row, columns):
+def _are_relative(boxes):
+    """Whether most of the boxes that have an area are in shares of their pictures."""
+    boxes = np.array(boxes).reshape(-1, 4)
+    # A row of zeros, or of -1, is how some files say that there is no object.
+    solid = boxes[(boxes[:, :2] != boxes[:, 2:]).all(axis=1)]
+    # Pixels of a picture of one pixel are nothing that anybody would box.
+    return are_shares([solid.max(axis=1)], strays=0.5) if len(solid) else False
+
+
+def _things(picture, boxes, relative, size, names):
+    """The objects of a picture, and the `RepairedBox`es of what is in another unit than most."""
+    things, dropped = [], []
+    for number, label, box in boxes:
+        if relative and np.abs(box).max() > 1 + _FAR:
+            reason = "dropped: its numbers are no shares of the picture, as those of most boxes"
+        elif not relative and 0 < np.max(box) <= 1:
+            reason = "dropped: it is smaller than a pixel; numbers are pixels in most rows"
+        else:
+            box = box * (size * 2) if relative else box
+            things.append(Thing(names.index(label), tuple(box.tolist()), f"row {number}"))
+            continue
+        dropped.append(RepairedBox(f"{os.path.basename(picture)}, row {number}", reason))
+    return things, dropped
+
+
+def _over(entries):
+    """A line about relative boxes that reach beyond 1, for who meant pixels."""
+    most = [(box.max(), number) for number, _, box in entries]
+    over = [pair for pair in most if 1 + _ROUNDING < pair[0] <= 1 + _FAR]
+    if not over:
+        return []
+    most, number = max(over)
+    return [
+        f"{len(over)} of {len(entries)} box(es) reach above 1 (row {number}: {most:g}). As nearly "
+        "all numbers, theirs are taken for shares of the picture, and are cut off at its border"
+    ]
+
+
+def _add(members, name, number, row, columns):
     """Adds a row to what is known of its picture: its split and boxes; or says why it cannot."""
-    name, reason = _picture_name(root, row.get(columns["image"]))
     split = str(row.get(columns["split"]) or "train").strip().lower()
     box, label = _box(row, columns), (row.get(columns["label"]) or "").strip()
-    if reason:
-        return reason
     if split not in ALIASES:
         return f"it is of an unknown split {split!r}"
     if box is not None and not label:
@@ -111,21 +139,10 @@ def _read(path):
         for number, row in enumerate(csv.reader(file, delimiter=delimiter), start=2)
         if any(cell.strip() for cell in row)
     ]
-    columns = {
-        key: next((name for name in known if name in header), None)
-        for key, known in (("image", _IMAGE), ("label", _LABEL), ("split", _SPLIT))
-    }
-    columns["box"] = next((names for names in _CORNERS if set(names) <= set(header)), None)
-    columns["corners"] = columns["box"] is not None
-    if not columns["corners"]:
-        columns["box"] = next((names for names in _SIDES if set(names) <= set(header)), None)
-    if not (columns["image"] and columns["label"] and columns["box"]):
-        raise ValueError(
-            f"{path} must begin with a header that names the columns of the image "
-            f"({', '.join(_IMAGE)}), of the class ({', '.join(_LABEL)}) and of the box (xmin, "
-            f"ymin, xmax, ymax; x1, y1, x2, y2; or x, y, width, height). Received: {header}"
-        )
-    return rows, columns
+    try:
+        return rows, find_columns(header)
+    except ValueError as error:
+        raise ValueError(f"{path} is no CSV file of boxes: {error}") from error
 
 
 def _box(row, columns):
@@ -153,21 +170,3 @@ def _root(path, image_folder):
     if not os.path.isdir(image_folder):
         raise ValueError(f"`image_folder` must be a folder. Received: {str(image_folder)!r}")
     return image_folder
-
-
-def _picture_name(root, cell):
-    """A picture's path inside the folder and None, or None and why it has none.
-
-    Paths of another machine are taken for their last part.
-    """
-    name = (cell or "").strip()
-    if not name:
-        return None, "it names no picture"
-    base = name.replace("\\", "/").rpartition("/")[2]
-    reasons = []
-    for place in (name, os.path.join("images", name), base, os.path.join("images", base)):
-        reason = outside(root, place)
-        if reason is None:
-            return os.path.normpath(place), None
-        reasons.append(reason)
-    return None, reasons[-1]
