@@ -172,7 +172,10 @@ def predict(
         print(f"{photo}: {view.look(image)}")
         seen += 1
         if maps:
-            maps.add(image, view.scores[-1], viewing.names_of(loaded, len(view.scores[-1])))
+            names = viewing.names_of(loaded, view.answers.shape[1])
+            maps.add(image, view.scores[-1], names)
+    if seen and getattr(view, "note", ""):
+        print(view.note.strip())
     if unread:
         print(f"{unread} of {unread + seen} files could not be read.", file=sys.stderr)
     if not seen:

@@ -4,25 +4,35 @@ import math
 
 import numpy as np
 
+from kvision.ops.scores import INDEPENDENT, by_class, meaning_of, probabilities, true_classes
+
 
 def evaluate_classifier(model, dataset, class_names=None, top=5):
     """Scores a classifier on labelled batches.
 
     Args:
         model: anything with `predict(images, batch_size=...)` that gives `(n, classes)` scores: a
-            `keras.Model` or what `kv.export.load` returns.
-        dataset: batches of `(images, labels)`, as `kv.data.batches` gives.
+            `keras.Model` or what `kv.export.load` returns. Whether they are probabilities is seen
+            from all of them; logits go through a softmax. One column is the score of class 1
+            against class 0, and what is no probability goes through the sigmoid.
+        dataset: batches of `(images, labels)`, as `kv.data.batches` gives; labels are class numbers
+            `(n,)` or `(n, 1)`, or one-hot rows `(n, classes)`. Rows with any number of ones are of
+            several labels (multi-label).
         class_names: names in label order; numbers by default.
         top: how many guesses count as a hit in `top_k_accuracy`.
 
     Returns:
         A dict that JSON can hold: `samples`, `accuracy` (top 1, 0..1), `accuracy_interval` (95 %,
         Wilson), `top_k`, `top_k_accuracy`, `log_loss` (natural logarithm, of probabilities),
+        `scores` (what the model gives: "probabilities" or "logits"),
         `per_class` (a list of `name, samples, precision, recall, f1`; `None` where undefined) and
-        `confusion` (rows are true classes, columns predicted).
+        `confusion` (rows are true classes, columns predicted). Of several labels an image,
+        `accuracy` is the share of images with all labels right (each taken from a probability of
+        one half), `label_accuracy` that of single labels, `top_k` and `confusion` are `None`.
 
     Raises:
-        ValueError: where there are no examples, or labels outside the model's classes.
+        ValueError: where there are no examples, labels outside the model's classes or of another
+            shape, or scores that are not finite.
 
     Example:
 
@@ -33,21 +43,27 @@ def evaluate_classifier(model, dataset, class_names=None, top=5):
     32
     """
     scores, labels = _predictions(model, dataset)
+    meaning = meaning_of(scores, labels)
+    scores, converted = probabilities(scores, meaning)
+    scores = by_class(scores, meaning)
     classes = scores.shape[1]
-    check_labels(labels, classes)
     names = list(class_names) if class_names is not None else [str(i) for i in range(classes)]
     if len(names) != classes:
         raise ValueError(
             f"`class_names` must have one name for each of the model's {classes} classes. "
             f"Received {len(names)}: {names[:5]} ..."
         )
+    given = {"samples": len(labels), "scores": "logits" if converted else "probabilities"}
+    if meaning == INDEPENDENT:
+        return given | _of_several_labels(scores, labels, names)
+    labels = labels.argmax(1) if labels.ndim == 2 else labels
+    check_labels(labels, classes)
     guesses = best_guesses(scores, top)
     hits = guesses == labels[:, None]
     confusion = np.zeros((classes, classes), int)
     np.add.at(confusion, (labels, guesses[:, 0]), 1)
     true_scores = scores[np.arange(len(labels)), labels]
-    return {
-        "samples": len(labels),
+    return given | {
         "accuracy": float(hits[:, 0].mean()),
         "accuracy_interval": list(wilson_interval(int(hits[:, 0].sum()), len(labels))),
         "top_k": guesses.shape[1],
@@ -55,6 +71,23 @@ def evaluate_classifier(model, dataset, class_names=None, top=5):
         "log_loss": float(-np.log(np.clip(true_scores, 1e-7, 1.0)).mean()),
         "per_class": _per_class(confusion, names),
         "confusion": confusion.tolist(),
+    }
+
+
+def _of_several_labels(scores, labels, names):
+    guesses, truth = scores > 0.5, labels > 0.5
+    right = guesses == truth
+    true_scores = np.where(truth, scores, 1.0 - scores)
+    counts = [(guesses & truth).sum(0), truth.sum(0), guesses.sum(0)]
+    return {
+        "accuracy": float(right.all(1).mean()),
+        "accuracy_interval": list(wilson_interval(int(right.all(1).sum()), len(labels))),
+        "label_accuracy": float(right.mean()),
+        "top_k": None,
+        "top_k_accuracy": None,
+        "log_loss": float(-np.log(np.clip(true_scores, 1e-7, 1.0)).mean()),
+        "per_class": [_class_row(*row) for row in zip(names, *counts, strict=True)],
+        "confusion": None,
     }
 
 
@@ -103,31 +136,36 @@ def _predictions(model, dataset):
     for images, truth in dataset:
         images = np.asarray(images)
         options = {"verbose": 0} if hasattr(model, "fit") else {}
-        scores.append(np.asarray(model.predict(images, batch_size=len(images), **options)))
-        labels.append(np.asarray(truth))
+        found = np.asarray(model.predict(images, batch_size=len(images), **options), "float32")
+        if found.ndim != 2 or len(found) != len(images) or not np.isfinite(found).all():
+            raise ValueError(
+                f"`model` must give finite scores of shape ({len(images)}, classes). Received: "
+                f"shape {found.shape}, {np.count_nonzero(~np.isfinite(found))} not finite"
+            )
+        scores.append(found)
+        labels.append(true_classes(truth, *found.shape))
     if not scores:
         raise ValueError("There must be examples to evaluate on. Received an empty data set.")
-    return np.concatenate(scores).astype("float32"), np.concatenate(labels).astype(int)
+    if len({part.ndim for part in labels}) > 1:
+        raise ValueError(
+            "Labels must be class numbers in all batches, or rows in all. Received both."
+        )
+    return np.concatenate(scores), np.concatenate(labels)
 
 
 def _per_class(confusion, names):
+    counts = np.diag(confusion), confusion.sum(1), confusion.sum(0)
+    return [_class_row(*row) for row in zip(names, *counts, strict=True)]
+
+
+def _class_row(name, hits, true, guessed):
     def ratio(part, whole):
         return float(part / whole) if whole else None
 
-    rows = []
-    for index, name in enumerate(names):
-        hits, true, guessed = (
-            confusion[index, index],
-            confusion[index].sum(),
-            confusion[:, index].sum(),
-        )
-        rows.append(
-            {
-                "name": name,
-                "samples": int(true),
-                "precision": ratio(hits, guessed),
-                "recall": ratio(hits, true),
-                "f1": ratio(2 * hits, true + guessed),
-            }
-        )
-    return rows
+    return {
+        "name": name,
+        "samples": int(true),
+        "precision": ratio(hits, guessed),
+        "recall": ratio(hits, true),
+        "f1": ratio(2 * hits, true + guessed),
+    }

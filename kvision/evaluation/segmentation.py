@@ -4,6 +4,7 @@ import numpy as np
 
 from kvision.evaluation.boundaries import boundary_scores
 from kvision.ops.masks import VOID, centre_crop
+from kvision.ops.scores import classes_of_pixels
 
 
 def evaluate_segmenter(
@@ -21,7 +22,8 @@ def evaluate_segmenter(
     Args:
         model: anything with `predict(images, batch_size=...)` that gives scores `(n, height, width,
             classes)` or labels `(n, height, width, 1)`: a `keras.Model` or what `kv.export.load`
-            returns, also of a file that ends in the arg-max.
+            returns, also of a file that ends in the arg-max. One score a pixel is that of class 1
+            against class 0.
         dataset: batches of `(images, masks)` or `(images, masks, weights)`, as `kv.data.batches`
             gives; the weights are left out.
         class_names: names in label order; numbers by default. A model that gives labels needs them.
@@ -163,13 +165,10 @@ def predicted_labels(model, images, class_names=None):
     if answer.ndim == 4 and answer.shape[-1] > 1:
         return answer.argmax(-1), answer.shape[-1]
     labels = answer.reshape(answer.shape[:3]).astype(np.int64)
+    if not np.array_equal(labels, answer.reshape(labels.shape)):  # one score: class 1 or class 0
+        return classes_of_pixels(answer.reshape(*labels.shape, 1)), 2
     if class_names is None:
         raise ValueError("`class_names` must be given for a model that gives labels, not scores.")
-    if not np.array_equal(labels, answer.reshape(labels.shape)):
-        raise ValueError(
-            "A model with one channel must give whole-number labels. Received values such as "
-            f"{answer.flat[0]}. Score one sigmoid output as `(1 - p, p)` of two classes."
-        )
     if labels.min() < 0 or labels.max() >= len(class_names):
         raise ValueError(
             f"Predicted labels must be 0 to {len(class_names) - 1}, as there are "

@@ -4,7 +4,7 @@ import struct
 from collections import Counter
 from pathlib import Path
 
-from kvision.export.labels import labels_beside
+from kvision.export.labels import labels_of_run
 from kvision.export.metadata import read_metadata
 from kvision.export.report import Report
 
@@ -41,7 +41,7 @@ def describe(path):
     kind = kind_of(path)
     if kind == "tflite":
         return _describe_tflite(path)
-    labels = labels_beside(path)
+    labels = labels_of_run(path)
     return Report(path=str(path), kind=kind, size_bytes=size_of(path), labels=labels)
 
 
@@ -118,7 +118,6 @@ def _describe_tflite(path):
             f"{path} is damaged: it cannot be read as a TFLite file ({error}). Export the model "
             "again, or copy the file again."
         ) from error
-    classes = outputs[0]["shape"][-1] if len(outputs) == 1 and outputs[0]["shape"] else None
     operators = {**builtin, **custom}
     return Report(
         path=str(path),
@@ -132,7 +131,7 @@ def _describe_tflite(path):
         flex_operators=sorted(name for name in custom if name.startswith("Flex")),
         custom_operators=sorted(name for name in custom if not name.startswith("Flex")),
         random_operators=sorted(filter(is_random, operators)),
-        labels=metadata["labels"] or labels_beside(path, classes),
+        labels=metadata["labels"],
         mean=metadata["mean"],
         std=metadata["std"],
         detector=metadata["own"].get("detector"),

@@ -4,14 +4,14 @@ import numpy as np
 
 from kvision.export.average_precision import AveragePrecision
 from kvision.export.decoding import iou
-from kvision.export.tallies import ClassTally
+from kvision.export.tallies import Differences
 
 SAME_SCORE, SAME_IOU = 1e-3, 0.99  # within these a detection is the model's own
 AGREED_IOU = 0.5
 SURE = 0.3  # scores from which on a model's detections must be those of its file
 
 
-class DetectionTally(ClassTally):
+class DetectionTally(Differences):
     """Of detectors: differences of scores and offsets, and COCO's AP of both.
 
     Where a file has its network's own outputs, they are compared: probabilities, and the offsets of
@@ -29,7 +29,7 @@ class DetectionTally(ClassTally):
         super().__init__()
         self.across = across
         self.precisions = AveragePrecision(), AveragePrecision()
-        self.detections = self.missing = 0
+        self.detections = self.missing = self.agreed = 0
 
     def add(self, wanted, received, truth):
         """Adds a batch.

@@ -1,11 +1,13 @@
 """Class names: read, checked, and written beside an exported file."""
 
-import warnings
+import json
 from pathlib import Path
 
+from kvision.files.reading import reading
 from kvision.files.text import read_text
 
 FILE_NAME = "labels.txt"
+_OF_RUN = ("model.keras", "saved_model")
 
 
 def read_labels(labels):
@@ -61,22 +63,34 @@ def check_label_count(labels, outputs):
         )
 
 
-def labels_beside(path, outputs=None):
-    """Class names from the `labels.txt` in the folder of `path`, or `None`.
+def labels_of_run(path, outputs=None):
+    """Class names that a run's own files say of its `model.keras` or `saved_model`, or `None`.
 
-    A file with another number of names than `outputs` belongs to another model: it is passed over
-    with a warning.
+    No other file is meant by them: a `.tflite` file has its labels inside, and a model that
+    somebody put into the folder has none.
+
+    Args:
+        path: a file or folder.
+        outputs: the number of classes in its output; `None` for any.
     """
-    beside = Path(path).parent / FILE_NAME
-    labels = read_labels(beside) if beside.is_file() else None
-    if labels and outputs and len(labels) != outputs:
-        warnings.warn(
-            f"{beside} was passed over: it has {len(labels)} names and {Path(path).name} has "
-            f"{outputs} outputs.",
-            stacklevel=2,
-        )
+    path = Path(path)
+    if path.name not in _OF_RUN:
         return None
-    return labels
+    for name, known in (("card.json", ("classes",)), ("run.json", ("about", "classes"))):
+        file = path.parent / name
+        if not file.is_file():
+            continue
+        with reading(file, "The class names in"):
+            labels = json.loads(file.read_text(encoding="utf-8"))
+            for key in known:
+                labels = labels.get(key, {})
+            if labels and not isinstance(labels, list):
+                raise TypeError(f"they must be a list. Received: {labels!r}")
+            labels = read_labels(labels or None)
+        # Of one output two classes may be known: what it is the score of, and what else there is.
+        if labels and outputs in (None, len(labels), len(labels) - 1 if len(labels) == 2 else None):
+            return labels
+    return None
 
 
 def label_text(labels):

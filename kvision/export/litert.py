@@ -23,10 +23,10 @@ from kvision.export.detectors import (
     is_single_shot,
 )
 from kvision.export.label_maps import check_scores, is_segmenter
-from kvision.export.labels import FILE_NAME, check_label_count, label_text, read_labels
+from kvision.export.labels import check_label_count, read_labels
 from kvision.export.metadata import attach, build_metadata
 from kvision.export.savedmodel import check_model, check_not_random, export_graph
-from kvision.files.writing import put, writing
+from kvision.files.writing import writing
 from kvision.quiet import is_noise
 
 QUANTIZE = (None, "float16", "dynamic", "int8")
@@ -46,8 +46,8 @@ def tflite(
     """Writes a model as a TFLite file for phones: built-in operators only, one image at a time.
 
     The file takes pixels 0..255, carries its labels and its normalisation as TFLite metadata
-    (MediaPipe Tasks and Android Studio read them), and has a `labels.txt` beside it. Prove it with
-    `kv.export.verify` before it ships.
+    (MediaPipe Tasks and Android Studio read them). Prove it with `kv.export.verify` before it
+    ships.
 
     The conversion runs in a process of its own, because some models make the converter end the
     process. The file appears under its name only when it is complete; if anything fails, an older
@@ -117,9 +117,6 @@ def tflite(
             own["detector"] = {key: settings[key] for key in settings if key != "anchors"}
         partial.write_bytes(attach(file.read_bytes(), metadata, own, labels))
         _check_file(describe(partial), quantize)
-        if labels:
-            (workspace / FILE_NAME).write_text(label_text(labels), encoding="utf-8")
-            put(workspace / FILE_NAME, path.parent / FILE_NAME)
     return path
 
 

@@ -70,8 +70,9 @@ def verify(model, path, dataset, *, tolerance=None, max_metric_drop=None, sample
             A model of mixed precision is compared as it is exported, in float32.
         path: the exported file: a `.tflite` file or a SavedModel folder.
         dataset: batches of `(images, labels)` as `kv.data.batches` gives; labels are class numbers
-            or one-hot rows, of a segmenter masks of class numbers, where 255 is void, of a detector
-            dicts of `boxes` and `classes`, as `target="objects"` gives.
+            or rows of ones and zeros, one-hot or (multi-label) with any number of ones, of a
+            segmenter masks of class numbers, where 255 is void, of a detector dicts of `boxes` and
+            `classes`, as `target="objects"` gives.
         tolerance: largest allowed difference of an output. For outputs larger than 1, such as
             logits, it is relative to the largest of them. If `None`: 1e-4 for float files (of
             segmenters 1e-3), 0.1 for float16 (of segmenters and detectors none), no limit for

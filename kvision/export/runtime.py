@@ -13,7 +13,7 @@ from kvision.export.interpreter import (
     open_interpreter,
     real_values,
 )
-from kvision.export.labels import labels_beside
+from kvision.export.labels import labels_of_run
 from kvision.export.metadata import read_metadata
 
 
@@ -159,7 +159,7 @@ def wrap(model, path=None):
     from kvision.export.detectors import class_count, is_detector
 
     classes = class_count(model) if is_detector(model) else model.output_shape[-1]
-    labels = labels_beside(path, classes) if path else None
+    labels = labels_of_run(path, classes) if path else None
     shape = model.input_shape[1:]
     return LoadedModel(lambda images: predict_keras(model, images), "keras", shape, path, labels)
 
@@ -213,7 +213,7 @@ def _open_saved_model(path):
         return _plain({key: np.asarray(outputs[key], "float32") for key in outputs} | whole)
 
     outputs = list(serve.structured_outputs.values())
-    labels = labels_beside(path, outputs[0].shape[-1] if len(outputs) == 1 else None)
+    labels = labels_of_run(path, outputs[0].shape[-1] if len(outputs) == 1 else None)
     return LoadedModel(run, "saved_model", spec.shape[1:], path, labels)
 
 

@@ -5,6 +5,7 @@ from string import Template
 import numpy as np
 
 from kvision import evaluation, visualize
+from kvision.ops.scores import are_right, true_classes
 from kvision.runs.tables import escape, percent
 
 TASK = "classification"
@@ -16,19 +17,17 @@ On $samples test images the model did not see:
 
 | measure | value |
 |---|---|
-| top-1 accuracy | **$accuracy** (95 % interval $low to $high) |
-| top-$top accuracy | $top_accuracy |
-| log loss | $log_loss |
+| $what | **$accuracy** (95 % interval $low to $high) |
+$others| log loss | $log_loss |
 
-![Confusion matrix](figures/confusion_matrix.png)
-
-| class | images | precision | recall | F1 |
+$matrix| class | images | precision | recall | F1 |
 |---|---:|---:|---:|---:|
 $per_class
 
 Some predictions, mistakes first:
 
 ![Predictions](figures/predictions.png)""")
+MATRIX = "![Confusion matrix](figures/confusion_matrix.png)\n\n"
 USAGE = Template("""\
 On the command line, in this folder:
 
@@ -62,13 +61,20 @@ val result = classifier.classify(BitmapImageBuilder(bitmap).build())
 def scores(metrics):
     """The card's section on how good the model is."""
     low, high = metrics["accuracy_interval"]
+    if metrics["confusion"] is None:
+        what, other = "all labels of an image right", "single labels right"
+        share, matrix = metrics["label_accuracy"], ""
+    else:
+        what, other = "top-1 accuracy", f"top-{metrics['top_k']} accuracy"
+        share, matrix = metrics["top_k_accuracy"], MATRIX
     return SCORES.substitute(
+        what=what,
+        others=f"| {other} | {share:.2%} |\n",
+        matrix=matrix,
         samples=f"{metrics['samples']:,}",
         accuracy=f"{metrics['accuracy']:.2%}",
         low=f"{low:.2%}",
         high=f"{high:.2%}",
-        top=metrics["top_k"],
-        top_accuracy=f"{metrics['top_k_accuracy']:.2%}",
         log_loss=f"{metrics['log_loss']:.4f}",
         per_class="\n".join(map(_class_row, metrics["per_class"])),
     )
@@ -96,22 +102,24 @@ class Sample:
 
     def __iter__(self):
         for images, labels in self.dataset:
-            self.labels = np.asarray(labels)
+            self.labels = np.asarray(labels)  # of the batch that is scored next
             yield images, labels
 
     def predict(self, images, batch_size=None):
         scores = np.asarray(self.model.predict(images, batch_size=batch_size, verbose=0))
-        right = scores.argmax(axis=1) == self.labels
+        truth = true_classes(self.labels, *scores.shape)
+        right = are_right(scores, truth)
         for kind, kept in ((False, self.mistakes), (True, self.hits)):
             for index in np.flatnonzero(right == kind)[: self.most[kind] - len(kept)]:
-                kept.append((np.array(images[index]), scores[index], self.labels[index]))
+                kept.append((np.array(images[index]), scores[index], truth[index]))
         return scores
 
     def figures(self, card, pictures=18):
         """The figures of the card, `{name: Figure}`; the predictions show mistakes first."""
         names = card["classes"]
         images, scores, labels = zip(*(self.mistakes + self.hits)[:pictures], strict=True)
-        return {
-            "confusion_matrix": visualize.confusion_matrix(card["metrics"]["confusion"], names),
-            "predictions": visualize.predictions(images, scores, names, labels),
-        }
+        figures = {"predictions": visualize.predictions(images, scores, names, labels)}
+        confusion = card["metrics"]["confusion"]
+        if confusion is not None:
+            figures["confusion_matrix"] = visualize.confusion_matrix(confusion, names)
+        return figures

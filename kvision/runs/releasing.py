@@ -79,8 +79,7 @@ def release(
         task = _task_of(model)
         sample = task.Sample(model, test)
         metrics = sample.evaluate(class_names)
-        if not quantize:  # else it comes with the TFLite files
-            _write(run_dir / FILE_NAME, label_text(class_names))
+        _write(run_dir / FILE_NAME, label_text(class_names))
         files = _export_all(model, run_dir, test, calibration, class_names, quantize, list(threads))
         card = {
             "name": run_dir.name,
@@ -126,11 +125,13 @@ def _task_of(model):
 def _export_all(model, run_dir, test, calibration, class_names, quantize, threads):
     """Each file with its check and its latency: `{file name: {"check": ..., "latency": ...}}`."""
     files = {"saved_model": export.saved_model(model, run_dir / "saved_model")}
+    one = isinstance(model.output_shape, tuple) and model.output_shape[-1] == 1
+    labels = class_names[1:] if one and len(class_names) == 2 else class_names
     for kind in quantize:
         name = FILES.get(kind, f"model_{kind}.tflite")
         print(f"Converting to {name} ...")
         files[name] = export.tflite(
-            model, run_dir / name, kind, calibration=calibration, labels=class_names
+            model, run_dir / name, kind, calibration=calibration, labels=labels
         )
     results = {}
     for name, path in files.items():

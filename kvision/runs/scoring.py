@@ -17,11 +17,22 @@ def score_classes(loaded, batches, names):
     """
     result = evaluation.evaluate_classifier(loaded, batches, names)
     low, high = result["accuracy_interval"]
+    accuracy = f"{result['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})"
+    if result["confusion"] is None:
+        lines = [
+            f"all labels right {accuracy}",
+            f"each label right {result['label_accuracy']:.2%}",
+        ]
+    else:
+        lines = [
+            f"top-1 accuracy {accuracy}",
+            f"top-{result['top_k']} accuracy {result['top_k_accuracy']:.2%}",
+        ]
+    took = ", of the probabilities that its logits mean" * (result["scores"] == "logits")
     lines = [
         f"{result['samples']:,} images",
-        f"top-1 accuracy {result['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})",
-        f"top-{result['top_k']} accuracy {result['top_k_accuracy']:.2%}",
-        f"log loss       {result['log_loss']:.4f}",
+        *lines,
+        f"log loss       {result['log_loss']:.4f}{took}",
     ]
     columns = {"samples": "images", "precision": "precision", "recall": "recall", "f1": "F1"}
     return lines, result["per_class"], columns

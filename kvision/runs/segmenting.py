@@ -6,6 +6,7 @@ import numpy as np
 
 from kvision import evaluation, visualize
 from kvision.ops.masks import VOID, centre_crop
+from kvision.ops.scores import classes_of_pixels
 from kvision.runs.tables import escape, percent
 
 TASK = "segmentation"
@@ -111,7 +112,7 @@ class Sample:
 
     def predict(self, images, batch_size=None):
         scores = np.asarray(self.model.predict(images, batch_size=batch_size, verbose=0))
-        guesses = scores.argmax(axis=-1)
+        guesses = classes_of_pixels(scores)
         for image, mask, guess in zip(images, self.masks, guesses, strict=True):
             mask = centre_crop(mask.reshape(mask.shape[:2]), guess.shape)
             known = mask != VOID

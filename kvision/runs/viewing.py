@@ -5,6 +5,14 @@ import numpy as np
 from kvision import data, evaluation, export, models, visualize
 from kvision.models.activation_maps import enlargement
 from kvision.ops.masks import centre_crop
+from kvision.ops.scores import (
+    INDEPENDENT,
+    by_class,
+    classes_of_pixels,
+    meaning_of,
+    names_by_class,
+    probabilities,
+)
 
 SIDE = 480  # the longer side of a photo in a figure
 
@@ -50,29 +58,45 @@ def task_of(loaded):
 
 def names_of(loaded, count):
     """The model's class names, or numbers in their place."""
-    return loaded.labels or [f"class {i}" for i in range(count)]
+    return names_by_class(loaded.labels, count)
 
 
 class ClassViewer:
-    """Scores of whole photos."""
+    """Probabilities of what whole photos show.
+
+    What the model's scores mean is seen from its answers to noise of several brightnesses and to
+    the photo; `note` says what was taken, where that is not probabilities that exclude each other.
+    """
 
     def __init__(self, loaded, resize, top):
         self.loaded, self.resize, self.top = loaded, resize, top
-        self.pictures, self.scores = [], []
+        self.pictures, self.scores, self.note = [], [], ""
+        noise = np.random.default_rng(0).integers(0, 256, (9, *loaded.input_shape))
+        self.answers = loaded.predict((noise * np.linspace(0, 1, 9)[:, None, None, None]).round())
 
     def look(self, photo):
         """Takes a photo, uint8 (height, width, 3); returns a line of text about it."""
         picture = data.resize_image(photo, self.loaded.input_shape, self.resize)
-        scores = self.loaded.predict(picture[None])[0]
+        scores = self._probabilities(self.loaded.predict(picture[None]))
         self.pictures.append(picture)
         self.scores.append(scores)
-        names = names_of(self.loaded, len(scores))
-        best = np.argsort(-scores)[: self.top]
+        names = names_of(self.loaded, self.answers.shape[1])
+        best = np.argsort(-scores, kind="stable")[: self.top]
         return ", ".join(f"{names[i]} {scores[i]:.1%}" for i in best)
+
+    def _probabilities(self, scores):
+        """What one photo's scores say of each class."""
+        scores = np.concatenate([self.answers, scores])
+        meaning = meaning_of(scores)
+        likely, converted = probabilities(scores, meaning)
+        self.note = "The model's scores are logits, shown as probabilities. " if converted else ""
+        if meaning == INDEPENDENT:
+            self.note += "Its probabilities do not add up to 1: several classes may be right."
+        return by_class(likely, meaning)[-1]
 
     def save(self, path):
         """Writes a figure of the photos with their classes."""
-        names = names_of(self.loaded, len(self.scores[0]))
+        names = names_of(self.loaded, self.answers.shape[1])
         visualize.predictions(self.pictures, self.scores, names).savefig(path)
 
 
@@ -81,7 +105,7 @@ class MaskViewer:
 
     def __init__(self, loaded, resize, top, tiles):
         self.loaded, self.resize, self.top, self.tiles = loaded, resize, top, tiles
-        self.pictures, self.masks, self.classes = [], [], 0
+        self.pictures, self.masks, self.classes, self.one_score = [], [], 0, False
 
     def look(self, photo):
         """Takes a photo, uint8 (height, width, 3); returns a line of text about it."""
@@ -93,15 +117,19 @@ class MaskViewer:
             picture = data.resize_image(photo, self.loaded.input_shape, self.resize)
             outputs = self.loaded.predict(picture[None])[0]
         scored = outputs.dtype.kind == "f"
-        mask = outputs.argmax(-1) if scored else outputs[..., 0].astype(int)
-        self.classes = max(self.classes, outputs.shape[-1] if scored else mask.max() + 1)
+        mask = classes_of_pixels(outputs) if scored else outputs[..., 0].astype(int)
+        self.one_score = scored and outputs.shape[-1] == 1
+        self.classes = max(self.classes, max(2, outputs.shape[-1]) if scored else mask.max() + 1)
         self._keep(photo, picture, mask)
         shares = np.bincount(mask.ravel(), minlength=self.classes) / mask.size
-        names = names_of(self.loaded, self.classes)
+        names = self._names()
         best = [i for i in np.argsort(-shares, kind="stable")[: self.top] if shares[i] > 0]
         # A network that does not pad answers for the middle of what it sees.
         middle = "" if mask.shape == picture.shape[:2] else " in the middle (see --tiles)"
         return f"pixels{middle}: " + ", ".join(f"{names[i]} {shares[i]:.1%}" for i in best)
+
+    def _names(self):
+        return names_of(self.loaded, 1 if self.one_score else self.classes)
 
     def _keep(self, photo, picture, mask):
         whole = not self.tiles and mask.shape == picture.shape[:2]
@@ -117,7 +145,7 @@ class MaskViewer:
 
     def save(self, path):
         """Writes a figure of the photos under their masks."""
-        names = names_of(self.loaded, self.classes)
+        names = self._names()
         visualize.overlays(self.pictures, self.masks, names).savefig(path)
 
 
@@ -183,11 +211,13 @@ class HeatMapViewer:
         self.photos, self.maps, self.titles = [], [], []
 
     def add(self, photo, scores, names):
-        """Takes a photo, the classifier's scores for it and the names of the classes."""
+        """Takes a photo, the probabilities of its classes and their names."""
         label = int(np.argmax(scores))
         enlarged = data.resize_image(photo, self.shape, self.resize)
         maps = self.model.predict_on_batch(enlarged[None].astype("float32"))
-        self.maps.append(maps[0, ..., label])
+        # One map is evidence for class 1, and what speaks against it speaks for class 0.
+        one = maps[..., 0] if label else -maps[..., 0]
+        self.maps.append((one if maps.shape[-1] == 1 else maps[..., label])[0])
         # The figure keeps the photo's own shape where the model is shown all of it.
         self.photos.append(at_most(photo if self.resize == "stretch" else enlarged))
         self.titles.append(f"{names[label]}  {scores[label]:.0%}")

@@ -2,6 +2,14 @@
 
 import numpy as np
 
+from kvision.ops.scores import (
+    INDEPENDENT,
+    by_class,
+    meaning_of,
+    names_by_class,
+    probabilities,
+    true_classes,
+)
 from kvision.visualize.figure import GREEN, INK, MUTED, RED, new_figure, shorten
 
 LONGEST_COUNT = 100_000
@@ -85,9 +93,11 @@ def predictions(images, scores, class_names, labels=None, columns=6):
 
     Args:
         images: `(n, height, width, 1 or 3)`, pixels 0..255.
-        scores: `(n, classes)` probabilities.
+        scores: `(n, classes)` probabilities or logits. One column is the score of class 1 against
+            class 0.
         class_names: names in label order.
-        labels: `(n,)` true classes, if known.
+        labels: true classes `(n,)` or one-hot rows, if known. Of several labels an image (rows with
+            any number of ones) all from one half on are named, and all must be right.
         columns: pictures in a row.
 
     Returns:
@@ -108,16 +118,36 @@ def predictions(images, scores, class_names, labels=None, columns=6):
     figure, axes = new_figure(rows, columns, size=(1.75 * columns, 2.15 * rows))
     for axis in axes.flat:
         axis.set_axis_off()
-    for index, (axis, image) in enumerate(zip(axes.flat, images, strict=False)):
-        best = int(np.argmax(scores[index]))
-        text, color = f"{shorten(class_names[best])}  {scores[index][best]:.0%}", INK
-        if labels is not None:
-            right = best == int(labels[index])
-            color = GREEN if right else RED
-            text += "" if right else f"\ntrue: {shorten(class_names[int(labels[index])])}"
+    for axis, image, told in zip(
+        axes.flat, images, _told(scores, class_names, labels), strict=False
+    ):
+        text, color = told
         pixels = np.clip(np.asarray(image), 0, 255).astype("uint8")
         axis.imshow(
             pixels[..., 0] if pixels.shape[-1] == 1 else pixels, cmap="gray", vmin=0, vmax=255
         )
         axis.set_title(text, fontsize=9, color=color)
     return figure
+
+
+def _told(scores, class_names, labels):
+    """What stands above each picture, and in which colour."""
+    scores = np.asarray(scores)
+    truth = None if labels is None else true_classes(labels, *scores.shape)
+    meaning = meaning_of(scores, truth)
+    names = [shorten(name) for name in names_by_class(class_names, scores.shape[1])]
+    scores = by_class(probabilities(scores, meaning)[0], meaning)
+    several = meaning == INDEPENDENT
+    if truth is not None and several != (truth.ndim == 2):
+        truth = truth.argmax(-1)
+    for index, row in enumerate(scores):
+        best = int(row.argmax())
+        found = np.flatnonzero(row > 0.5).tolist() if several else [best]
+        text = ", ".join(f"{names[i]}  {row[i]:.0%}" for i in found) or "nothing"
+        if truth is None:
+            yield text, INK
+            continue
+        true = np.flatnonzero(truth[index] > 0.5).tolist() if several else [int(truth[index])]
+        right = found == true
+        said = ", ".join(names[i] for i in true) or "nothing"
+        yield text if right else f"{text}\ntrue: {said}", GREEN if right else RED

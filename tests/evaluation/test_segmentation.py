@@ -180,7 +180,7 @@ def test_what_cannot_be_scored():
         evaluate(change=lambda images: {"side1": images, "fuse": images})
     with pytest.raises(ValueError, match=r"`model` must give scores .*Received: \(3, 4\)"):
         evaluate(change=lambda images: images[:, 0, 0])
-    with pytest.raises(ValueError, match="whole-number labels. Received values such as 0"):
+    with pytest.raises(ValueError, match="each of the model's 2 classes"):  # one score a pixel
         evaluate(names=NAMES, change=lambda images: images[..., :1] / 2)
     with pytest.raises(ValueError, match="Predicted labels must be 0 to 3, .*Received: 9 to 9"):
         evaluate(names=NAMES, change=lambda images: np.full_like(images[..., :1], 9))

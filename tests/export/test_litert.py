@@ -69,7 +69,7 @@ def test_weights_are_aligned_for_kernels(exported):
 def test_labels_are_in_the_file_and_beside_it(exported, names):
     path = exported("int8")
     assert kv.export.describe(path).labels == names
-    assert (path.parent / "labels.txt").read_text(encoding="utf-8").splitlines() == names
+    assert not (path.parent / "labels.txt").exists()  # it belongs to the file
     assert not list(path.parent.glob(".*"))
 
 

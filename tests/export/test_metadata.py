@@ -6,7 +6,7 @@ import pytest
 
 import kvision as kv
 from kvision.export.contents import read_flatbuffer
-from kvision.export.labels import check_label_count, labels_beside, read_labels
+from kvision.export.labels import check_label_count, labels_of_run, read_labels
 from kvision.export.metadata import attach, build_metadata, read_metadata
 
 
@@ -91,11 +91,23 @@ def test_label_count():
         check_label_count(["a", "b"], 3)
 
 
-def test_labels_beside_of_another_model_are_passed_over(tmp_path):
-    (tmp_path / "labels.txt").write_text("a\nb\n")
-    assert labels_beside(tmp_path / "model.tflite", 2) == ["a", "b"]
-    with pytest.warns(UserWarning, match="2 names and model.tflite has 3 outputs"):
-        assert labels_beside(tmp_path / "model.tflite", 3) is None
+def test_a_run_says_the_labels_of_its_own_models(tmp_path):
+    (tmp_path / "labels.txt").write_text("x\ny\n")  # of whatever was exported last
+    assert labels_of_run(tmp_path / "model.keras", 2) is None
+    (tmp_path / "run.json").write_text('{"about": {"classes": ["a", "b"]}}')
+    assert labels_of_run(tmp_path / "model.keras", 2) == ["a", "b"]
+    (tmp_path / "card.json").write_text('{"classes": ["c", "d"]}')
+    assert labels_of_run(tmp_path / "saved_model", 2) == ["c", "d"]
+    assert labels_of_run(tmp_path / "saved_model", 1) == ["c", "d"]  # one score for two classes
+    assert labels_of_run(tmp_path / "saved_model", 3) is None
+    assert labels_of_run(tmp_path / "other.keras", 2) is None
+
+
+@pytest.mark.parametrize("text", ["[", "[1]", '{"classes": [1, 2]}', '{"classes": "no file"}'])
+def test_a_damaged_card_is_named(tmp_path, text):
+    (tmp_path / "card.json").write_text(text)
+    with pytest.raises(ValueError, match=r"The class names in .*card\.json cannot be read"):
+        labels_of_run(tmp_path / "model.keras", 2)
 
 
 def test_weights_outside_the_flatbuffer_are_refused(exported, monkeypatch):

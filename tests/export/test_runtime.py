@@ -23,11 +23,10 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_format_is_the_same_model(kind, exported, tiny, digits, names):
-    exported("float32")  # brings labels.txt, which formats without metadata need
     model = kv.export.load(exported(kind))
     assert model.kind == KINDS[kind]
     assert model.input_shape == (32, 32, 3)
-    assert model.labels == names
+    assert model.labels == (names if KINDS[kind] == "tflite" else None)  # inside the file
     scores = model.predict(digits.test[:40])
     assert scores.dtype == np.float32
     assert scores.shape == (40, 10)
