@@ -73,3 +73,58 @@ def test_errors():
         kv.evaluation.evaluate_classifier(Fixed(7), in_batches(images, labels + 3))
     with pytest.raises(ValueError, match="one name for each of the model's 7 classes"):
         kv.evaluation.evaluate_classifier(Fixed(7), in_batches(images, labels), ["a", "b"])
+
+
+class Given:
+    """A model that gives what it was made with."""
+
+    def __init__(self, scores):
+        self.scores = np.asarray(scores, "float32")
+
+    def predict(self, images, batch_size):
+        return self.scores
+
+
+def _scored(scores, labels, names=None):
+    images = np.zeros((len(scores), 2, 2, 1))
+    return kv.evaluation.evaluate_classifier(Given(scores), [(images, labels)], names)
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2, 3], [[0], [1], [2], [3]], np.eye(4)])
+def test_labels_of_any_form(labels):
+    result = _scored(np.eye(4), np.asarray(labels))
+    assert result["accuracy"] == 1.0
+    assert result["confusion"] == np.eye(4, dtype=int).tolist()
+
+
+def test_logits_are_seen_and_converted():
+    logits, labels = np.array([[2.0, -1, 0], [0, 3, -2], [1, 1, 4]]), np.array([0, 1, 0])
+    powers = np.exp(logits)
+    true = (powers / powers.sum(1, keepdims=True))[range(3), labels]
+    result = _scored(logits, labels)
+    assert result["log_loss"] == pytest.approx(-np.log(true).mean(), rel=1e-5)
+    assert result["scores"] == "logits"
+    assert _scored(powers / powers.sum(1, keepdims=True), labels)["scores"] == "probabilities"
+
+
+def test_one_score_means_two_classes():
+    result = _scored([[0.9], [0.2], [0.6]], np.array([[1], [0], [0]]), ["dog", "cat"])
+    assert result["accuracy"] == pytest.approx(2 / 3)
+    assert result["confusion"] == [[1, 1], [0, 1]]
+    assert [row["name"] for row in result["per_class"]] == ["dog", "cat"]
+
+
+def test_several_labels():
+    truth = np.array([[1, 1, 0], [0, 0, 0], [0, 1, 1]])
+    result = _scored([[0.9, 0.8, 0.1], [0.2, 0.1, 0.4], [0.1, 0.3, 0.7]], truth)
+    assert result["accuracy"] == pytest.approx(2 / 3)
+    assert result["label_accuracy"] == pytest.approx(8 / 9)
+    assert [row["recall"] for row in result["per_class"]] == [1.0, 0.5, 1.0]
+    assert result["confusion"] is None
+
+
+def test_scores_that_cannot_be_judged():
+    with pytest.raises(ValueError, match=r"finite scores of shape \(1, classes\).*1 not finite"):
+        _scored([[np.nan, 1.0]], np.array([0]))
+    with pytest.raises(ValueError, match=r"Received: \(1, 3\)"):
+        _scored([[0.0, 1.0]], np.array([[0, 1, 0]]))

@@ -102,3 +102,22 @@ def test_predictions(channels):
 def test_predictions_need_pictures():
     with pytest.raises(ValueError, match="at least one picture"):
         kv.visualize.predictions([], [], ["cat"])
+
+
+def test_what_stands_above_pictures_of_one_score_and_of_several_labels():
+    from kvision.visualize.figure import GREEN, RED
+
+    def told(scores, names, labels):
+        figure = kv.visualize.predictions(np.zeros((len(scores), 4, 4, 1)), scores, names, labels)
+        titles = [axis.title for axis in figure.axes[: len(scores)]]
+        return [(title.get_text(), title.get_color()) for title in titles]
+
+    assert told([[0.007], [0.993]], ["dog", "cat"], [0, 0]) == [
+        ("dog  99%", GREEN),
+        ("cat  99%\ntrue: dog", RED),
+    ]
+    several = [[0.9, 0.8, 0.2], [0.1, 0.4, 0.2]]
+    assert told(several, ["a", "b", "c"], [[1, 1, 0], [0, 1, 0]]) == [
+        ("a  90%, b  80%", GREEN),
+        ("nothing\ntrue: b", RED),
+    ]
