@@ -5,6 +5,7 @@ palettes with transparency, alpha channels and 16-bit grey wrong, or refuse them
 read by Pillow. Either way the pixels come out as upright RGB on white.
 """
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -142,11 +143,14 @@ def _formats():
     return [name for name in _FORMATS if name in Image.OPEN]
 
 
+@contextlib.contextmanager
 def open_image(path):
     """The file as a `PIL.Image`, not decoded yet, if it is a picture rather than a document."""
     from PIL import Image
 
-    return Image.open(path, formats=_formats())
+    # Pillow maps a TIFF that it opens by name into memory, and scrambles one that lies on its side.
+    with open(path, "rb") as file, Image.open(file, formats=_formats()) as image:
+        yield image
 
 
 def _read_header(path):

@@ -14,7 +14,7 @@ import tempfile
 
 from kvision.data.image_files import ImageFile, check_files
 
-_VERSION = 2
+_VERSION = 3
 _MANY = 2000
 
 

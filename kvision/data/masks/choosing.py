@@ -76,6 +76,8 @@ def _seen_table(seen, void):
 
 def _greys(mask):
     """The values of a mask as greys; none if it has colours."""
+    if mask.bits:
+        return [VOID * value for value in mask.values]  # black and white
     if not mask.coloured:
         return mask.values
     colours = [unpack(value) for value in mask.values]

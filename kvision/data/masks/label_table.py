@@ -35,7 +35,7 @@ class LabelTable:
         """
         if mask.lossy and self.values.get(VOID) == VOID:
             return "a black and white JPEG among masks with other values; save it as PNG"
-        strange = sorted(set(mask.values) - self._keys(mask.coloured).keys())
+        strange = sorted(set(mask.values) - self._keys(mask.coloured, mask.bits).keys())
         if not strange:
             return None
         shown = [str(unpack(value)) if mask.coloured else str(value) for value in strange[:_SHOWN]]
@@ -52,32 +52,34 @@ class LabelTable:
 
     def classes_in(self, mask):
         """The class indices that occur in a checked mask, as a set."""
-        keys = self._keys(mask.coloured)
+        keys = self._keys(mask.coloured, mask.bits)
         return {keys[value] for value in mask.values} - {VOID}
 
     def look_up(self, pixels, coloured):
         """Class indices of the values of a mask.
 
         Args:
-            pixels: integer array (height, width), as `read_mask` gives.
+            pixels: array (height, width), as `read_mask` gives.
             coloured: whether these are packed colours.
 
         Returns:
             uint8 array (height, width); what is unknown is void.
         """
-        keys = self._keys(coloured)
-        if pixels.dtype == np.uint8:
+        keys = self._keys(coloured, pixels.dtype == bool)
+        if pixels.dtype.itemsize == 1:
             table = np.full(256, VOID, "uint8")
             for value, index in keys.items():
                 if 0 <= value < 256:
                     table[value] = index
-            return table[pixels]
+            return table[pixels.astype("uint8")]
         numbers = np.array(sorted(keys))
         indices = np.array([keys[number] for number in numbers.tolist()], "uint8")
         place = np.minimum(np.searchsorted(numbers, pixels), len(numbers) - 1)
         return np.where(numbers[place] == pixels, indices[place], np.uint8(VOID))
 
-    def _keys(self, coloured):
+    def _keys(self, coloured, bits=False):
+        if bits and 1 not in self.values and self.values.get(VOID) != VOID:
+            return {**self.values, 1: self.values[VOID]}  # the white of a black and white folder
         if not coloured:
             return self.values
         return {int(pack(colour)): index for colour, index in self.by_colour.items()}
