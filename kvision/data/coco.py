@@ -14,8 +14,8 @@ def coco(path, errors="skip", seed=0, annotations=None, image_folder=None):
     Args:
         path: the `.json` file, or a folder with `annotations/instances_train2017.json` and the
             like.
-        errors: "skip" leaves out images that cannot be served and repairs boxes, with one warning
-            that names them; "raise" stops instead.
+        errors: "skip" leaves out images and annotations that cannot be served and repairs boxes,
+            with one warning that names them; "raise" stops instead.
         seed: the order of the examples depends on it.
         annotations: "masks" for class masks, "boxes" for objects, "instances" for objects with
             their masks; None for class masks, or for boxes where nothing else is in the file.
@@ -37,15 +37,12 @@ def coco(path, errors="skip", seed=0, annotations=None, image_folder=None):
         source = coco_boxes(path, files, seed, masks=annotations == "instances")
     info = source.info
     served = sum(split.num_examples for split in info.splits.values())
-    report(path, info.skipped, errors, served, repaired=info.repaired)
+    notes = dict.fromkeys(note for file in files.values() for note in file.notes)
+    what = "annotation(s)" if annotations == "masks" else "box(es)"
+    report(path, info.skipped, errors, served, list(notes), info.repaired, what)
     return source
 
 
 def _only_boxes(files):
-    regions = [
-        region
-        for file in files.values()
-        for members in file.annotations.values()
-        for region in members
-    ]
-    return bool(regions) and not any(region.get("segmentation") for region in regions)
+    painted = {file.painted for file in files.values()}
+    return False in painted and True not in painted

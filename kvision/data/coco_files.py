@@ -5,15 +5,16 @@ import json
 import os
 import pathlib
 
-from kvision.data.info import SkippedFile
+from kvision.data.coco_keys import key_or_none, read_classes, read_pictures
+from kvision.data.info import RepairedBox, SkippedFile
 from kvision.data.listing import entries
 from kvision.data.masks.regions import decode_runs, fill_polygons
-from kvision.data.places import outside
+from kvision.data.places import find_pictures, outside
 from kvision.data.splits import ALIASES
 from kvision.data.verdicts import check_folder
 from kvision.files.text import read_text
 
-_FEW = 20
+_MANY = 200
 _PREFIX = "instances_"
 
 
@@ -22,18 +23,23 @@ class CocoFile:
     """What a file of COCO instances holds.
 
     Attributes:
-        images: list of dicts with `id` and `file_name`.
-        annotations: dict of image id to the annotations of the image.
+        pictures: dict of the path of a picture, relative to `root`, to the pair of what the file
+            says of it (a list of dicts) and of its annotations.
         names: the names of the categories, in their order, without background.
-        label_of: dict of category id to index into `names`.
+        label_of: dict of category id, as text, to index into `names`.
+        painted: whether annotations have segmentations; None where there are none.
         root: the real path of the folder of its images.
+        refused: list of `SkippedFile`s.
+        notes: lines that the user should read.
     """
 
-    images: list
-    annotations: dict
+    pictures: dict
     names: list
     label_of: dict
+    painted: bool | None
     root: str
+    refused: list
+    notes: list
 
 
 def is_coco_folder(path):
@@ -53,10 +59,18 @@ def read_coco(path, image_folder=None):
         A dict of split name to `CocoFile`; one file alone is "train".
 
     Raises:
-        ValueError: if a file is no such file, `image_folder` is none or the images are nowhere, or
-            the files of a folder differ in their categories.
+        ValueError: if a file is no such file, `image_folder` is none or the images are nowhere, an
+            id means two categories, or the files of a folder are of one split or differ in their
+            categories.
     """
-    files = {"train": path} if os.path.isfile(path) else _instances_files(path)
+    found = {"train": [path]} if os.path.isfile(path) else _instances_files(path)
+    for split, twins in found.items():
+        if len(twins) > 1:
+            raise ValueError(
+                f"{path} must hold one instances file for each split. Received for {split!r}: "
+                f"{twins[0]} and {twins[1]}. Open each file by itself, or move one away."
+            )
+    files = {split: twins[0] for split, twins in found.items()}
     read = {split: _parse(file, image_folder) for split, file in files.items()}
     first = next(iter(read.values()))
     for split, file in read.items():
@@ -73,30 +87,33 @@ def usable_images(file, fault, refused):
 
     Args:
         file: a `CocoFile`.
-        fault: function of (image, annotations, (height, width) of the picture) that returns why an
-            image cannot be served, or None.
+        fault: function of (annotation, (height, width) of the picture) that returns why an
+            annotation cannot be used, or None.
         refused: list to which `SkippedFile`s are added.
 
     Returns:
-        A list of (image, annotations, `ImageFile`).
+        A list of (path, `ImageFile`, annotations, dropped): the last two are those that can be
+        used and, as `RepairedBox`es, those that cannot.
     """
-    wanted = []
-    for image in file.images:
-        reason = outside(file.root, image["file_name"])
-        if reason is None:
-            wanted.append(image)
-        else:
-            refused.append(SkippedFile(image["file_name"], reason))
-    verdicts = check_folder(file.root, [image["file_name"] for image in wanted])
+    refused += file.refused
     usable = []
-    for image, verdict in zip(wanted, verdicts, strict=True):
-        regions = file.annotations.get(image["id"], [])
-        reason = verdict.reason or _fault(file, image, regions, verdict.size)
-        reason = reason or fault(regions, verdict.size)
+    for name, verdict in zip(
+        file.pictures, check_folder(file.root, list(file.pictures)), strict=True
+    ):
+        images, regions = file.pictures[name]
+        reason = verdict.reason or _misfit(images, verdict.size)
         if reason:
-            refused.append(SkippedFile(image["file_name"], reason))
-        else:
-            usable.append((image, regions, verdict))
+            refused.append(SkippedFile(name, reason))
+            continue
+        kept, dropped = [], []
+        for region in regions:
+            reason = _unknown(region, file.label_of) or fault(region, verdict.size)
+            if reason:
+                title = f"{os.path.basename(name)}, annotation {region.get('id')}"
+                dropped.append(RepairedBox(title, f"dropped: {reason}"))
+            else:
+                kept.append(region)
+        usable.append((os.path.join(file.root, name), verdict, kept, dropped))
     return usable
 
 
@@ -123,32 +140,43 @@ def region_mask(segmentation, size):
     return fill_polygons(segmentation, *size)
 
 
-def unpaintable(regions, size):
-    """Why one of some annotations cannot be painted, or None."""
-    for region in regions:
-        try:
-            segmentation = region["segmentation"]
-            # Polygons are filled when they are asked for; that they could be shows at any size.
-            region_mask(segmentation, (1, 1) if isinstance(segmentation, list) else size)
-        except (ValueError, KeyError, TypeError) as error:
-            return f"annotation {region.get('id')} cannot be painted: {error}"
+def unpaintable(region, size):
+    """Why an annotation cannot be painted, or None."""
+    try:
+        segmentation = region["segmentation"]
+        # Polygons are filled when they are asked for; that they could be shows at any size.
+        region_mask(segmentation, (1, 1) if isinstance(segmentation, list) else size)
+    except (ValueError, KeyError, TypeError) as error:
+        return f"it cannot be painted: {error}"
     return None
 
 
-def _fault(file, image, regions, size):
-    stated = (image.get("height"), image.get("width"))
-    if stated != size:
-        shown = [f"{width}x{height}" for height, width in (stated, size)]
-        return f"the file says that it has {shown[0]} pixels, and it has {shown[1]}"
-    for region in regions:
-        if region.get("category_id") not in file.label_of:
-            number, category = region.get("id"), region.get("category_id")
-            return f"annotation {number} is of an unknown category: {category!r}"
+def _misfit(images, size):
+    """Why a picture is not the one that the file means, or None; some files give no size."""
+    for image in images:
+        stated = _side(image.get("height")), _side(image.get("width"))
+        if any(side not in (None, real) for side, real in zip(stated, size, strict=True)):
+            shown = [f"{width or '?'}x{height or '?'}" for height, width in (stated, size)]
+            return f"the file says that it has {shown[0]} pixels, and it has {shown[1]}"
     return None
+
+
+def _side(value):
+    """A height or width, which may be written as text, or None."""
+    try:
+        return round(float(value)) or None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _unknown(region, label_of):
+    category = region.get("category_id")
+    known = key_or_none(category) in label_of
+    return None if known else f"it is of an unknown category: {category!r}"
 
 
 def _instances_files(path):
-    """Split name -> instances file of a folder in COCO's layout."""
+    """Split name -> instances files of a folder in COCO's layout."""
     found = {}
     for folder in (os.path.join(path, "annotations"), path):
         for entry in entries(folder) if os.path.isdir(folder) else ():
@@ -157,7 +185,7 @@ def _instances_files(path):
                 continue
             word = stem.removeprefix(_PREFIX).rstrip("0123456789_-").lower()
             if word in ALIASES:
-                found.setdefault(ALIASES[word], entry.path)
+                found.setdefault(ALIASES[word], []).append(entry.path)
     return {split: found[split] for split in dict.fromkeys(ALIASES.values()) if split in found}
 
 
@@ -166,9 +194,9 @@ def _parse(path, image_folder):
         content = json.loads(read_text(path))
         images = [dict(image) for image in content["images"]]
         categories = [(category["id"], str(category["name"])) for category in content["categories"]]
-        annotations = {}
-        for annotation in content["annotations"]:
-            annotations.setdefault(annotation["image_id"], []).append(dict(annotation))
+        annotations = [dict(annotation) for annotation in content["annotations"]]
+        if annotations and not any("image_id" in annotation for annotation in annotations):
+            raise KeyError("image_id")
         good = all(isinstance(image["file_name"], str) and "id" in image for image in images)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
@@ -180,10 +208,11 @@ def _parse(path, image_folder):
             f"{path} must hold images with a file_name and an id, and categories. "
             f"Received: {len(images)} images and {len(categories)} categories"
         )
-    names = [name for _, name in categories]
-    label_of = {number: index for index, (number, _) in enumerate(categories)}
+    names, label_of, notes = read_classes(path, categories)
     root = os.path.realpath(_image_folder(path, images, image_folder))
-    return CocoFile(images, annotations, names, label_of, root)
+    pictures, refused, more = read_pictures(root, images, annotations)
+    painted = any(region.get("segmentation") for region in annotations) if annotations else None
+    return CocoFile(pictures, names, label_of, painted, root, refused, notes + more)
 
 
 def _image_folder(path, images, image_folder):
@@ -195,11 +224,22 @@ def _image_folder(path, images, image_folder):
     kind = pathlib.Path(path).stem.rpartition("_")[2]
     places = [beside / "images", beside, beside.parent / kind, beside.parent / "images" / kind]
     places += [beside / kind, beside.parent / "images"]
-    names = [image["file_name"] for image in images[:_FEW]]
-    for place in places:
-        if any(outside(os.path.realpath(place), name) is None for name in names):
-            return place
+    names = [image["file_name"] for image in images]
+    names = names[:: -(-len(names) // _MANY)]
+    roots = [os.path.realpath(place) for place in places]
+    for there in (_as_written, _shortened):
+        counts = [there(root, names) for root in roots]
+        if any(counts):
+            return places[counts.index(max(counts))]
     raise ValueError(
         f"The images of {path} must lie in a folder 'images' beside it. {names[0]!r} lies in none "
         f"of: {', '.join(map(str, places))}. Pass `image_folder`."
     )
+
+
+def _as_written(root, names):
+    return sum(outside(root, name) is None for name in names)
+
+
+def _shortened(root, names):
+    return sum(reason is None for _, reason in find_pictures(root, names).values())

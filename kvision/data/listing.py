@@ -70,7 +70,7 @@ def holds(folder, wanted):
     )
 
 
-def report(path, refused, errors, served, notes=(), repaired=()):
+def report(path, refused, errors, served, notes=(), repaired=(), what="box(es)"):
     """Warns once of everything that is not served, in the name of the caller of `load`.
 
     Args:
@@ -80,6 +80,7 @@ def report(path, refused, errors, served, notes=(), repaired=()):
         served: how many examples are left.
         notes: lines to be said too.
         repaired: list of `RepairedBox`es.
+        what: what to call those.
 
     Raises:
         ValueError: if nothing is left, or with `errors="raise"` if anything was refused or
@@ -87,7 +88,7 @@ def report(path, refused, errors, served, notes=(), repaired=()):
     """
     lines = _shown(f"{len(refused)} file(s) in {path} cannot be served:", refused, "skipped")
     dropped = sum(box.reason.startswith("dropped") for box in repaired)
-    title = f"{len(repaired)} box(es) in {path} are wrong ({dropped} of them dropped):"
+    title = f"{len(repaired)} {what} in {path} are wrong ({dropped} of them dropped):"
     lines += _shown(title, repaired, "repaired")
     if errors == "raise" and (refused or repaired):
         raise ValueError("\n".join([*lines, 'Mend or remove them, or pass errors="skip".']))

@@ -1,9 +1,8 @@
 """COCO instances files as a source of objects, with or without their masks."""
 
-import os
-
 from kvision.data.boxes.box_source import BoxSource, Picture, Thing
 from kvision.data.coco_files import region_mask, unpaintable, usable_images
+from kvision.data.coco_keys import as_key
 
 
 def coco_boxes(path, files, seed=0, masks=False):
@@ -23,27 +22,23 @@ def coco_boxes(path, files, seed=0, masks=False):
     """
     refused, pictures = [], {}
 
-    def fault(regions, size):
-        return _boxless(regions) or (unpaintable(regions, size) if masks else None)
+    def fault(region, size):
+        return _boxless(region) or (unpaintable(region, size) if masks else None)
 
     for split, file in files.items():
         pictures[split] = [
-            Picture(
-                os.path.join(file.root, image["file_name"]),
-                verdict,
-                [_thing(region, file.label_of) for region in regions],
-            )
-            for image, regions, verdict in usable_images(file, fault, refused)
+            Picture(name, verdict, [_thing(region, file.label_of) for region in regions], dropped)
+            for name, verdict, regions, dropped in usable_images(file, fault, refused)
         ]
     source = BoxSource(pictures, region_mask if masks else None, seed)
     return source.describe(path, next(iter(files.values())).names, refused)
 
 
 def _thing(region, label_of):
-    x, y, width, height = (float(value) for value in region["bbox"])
+    x, y, width, height = _box(region)
     area = region.get("area")
     return Thing(
-        label_of[region["category_id"]],
+        label_of[as_key(region["category_id"])],
         (y, x, y + height, x + width),
         f"annotation {region.get('id')}",
         crowd=bool(region.get("iscrowd")),
@@ -52,11 +47,15 @@ def _thing(region, label_of):
     )
 
 
-def _boxless(regions):
-    """Why one of some annotations has no box, or None."""
-    for region in regions:
-        box = region.get("bbox")
-        numbers = isinstance(box, list) and all(isinstance(v, (int, float)) for v in box)
-        if not numbers or len(box) != 4:
-            return f"annotation {region.get('id')} has no bbox of x, y, width and height: {box!r}"
+def _box(region):
+    """The four numbers of a box, or None."""
+    box = region.get("bbox")
+    numbers = isinstance(box, list) and all(isinstance(value, (int, float)) for value in box)
+    return [float(value) for value in box] if numbers and len(box) == 4 else None
+
+
+def _boxless(region):
+    """Why an annotation has no box, or None."""
+    if _box(region) is None:
+        return f"it has no bbox of x, y, width and height: {region.get('bbox')!r}"
     return None

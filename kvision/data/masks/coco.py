@@ -5,6 +5,7 @@ import os
 import numpy as np
 
 from kvision.data.coco_files import region_mask, unpaintable, usable_images
+from kvision.data.coco_keys import as_key
 from kvision.data.info import DatasetInfo, ImageFeature, MaskFeature, SplitDict, SplitInfo
 from kvision.data.masks.label_table import MOST_CLASSES
 from kvision.data.masks.mask_source import MaskSource
@@ -36,16 +37,16 @@ def coco_masks(path, files, seed=0):
             f"{path} must hold 1 to {MOST_CLASSES - 1} categories to be served as class masks. "
             f"Received: images and {len(names) - 1} categories. Pass annotations='boxes'."
         )
-    refused, records, splits, infos = [], [], {}, {}
+    refused, repaired, records, splits, infos = [], [], [], {}, {}
     for split, file in files.items():
-        index_of = {number: label + 1 for number, label in file.label_of.items()}
+        index_of = {key: label + 1 for key, label in file.label_of.items()}
         rows, counts = [], np.zeros(len(names), "int64")
-        for image, regions, verdict in usable_images(file, unpaintable, refused):
-            image_path = os.fsencode(os.path.join(file.root, image["file_name"]))
-            rows.append((image_path, verdict.decoder, verdict.orientation, len(records)))
-            records.append((image["height"], image["width"], regions, index_of))
+        for name, verdict, regions, dropped in usable_images(file, unpaintable, refused):
+            rows.append((os.fsencode(name), verdict.decoder, verdict.orientation, len(records)))
+            records.append((*verdict.size, regions, index_of))
+            repaired += dropped
             # Background is taken to be everywhere; painting all masks to find out takes too long.
-            counts[[0, *{index_of[region["category_id"]] for region in regions}]] += 1
+            counts[[0, *{_index(region, index_of) for region in regions}]] += 1
         splits[split] = [rows[i] for i in stratified_order(np.zeros(len(rows), "int64"), seed)]
         infos[split] = SplitInfo(len(rows), dict(zip(names, counts.tolist(), strict=True)))
 
@@ -53,7 +54,7 @@ def coco_masks(path, files, seed=0):
         return paint(*records[int(number)])
 
     features = {"image": ImageFeature((None, None, 3)), "segmentation_mask": MaskFeature(names)}
-    info = DatasetInfo(str(path), SplitDict(infos), features, tuple(refused))
+    info = DatasetInfo(str(path), SplitDict(infos), features, tuple(refused), tuple(repaired))
     return MaskSource(info, splits, read)
 
 
@@ -64,7 +65,7 @@ def paint(height, width, regions, index_of):
         height: of the image.
         width: of the image.
         regions: annotations of the image, as in the file.
-        index_of: dict of category id to class index.
+        index_of: dict of category id, as text, to class index.
 
     Returns:
         uint8 array (height, width, 1).
@@ -76,8 +77,12 @@ def paint(height, width, regions, index_of):
         if region.get("iscrowd"):
             mask[shape] = VOID
         else:
-            shapes.append((shape, index_of[region["category_id"]]))
+            shapes.append((shape, _index(region, index_of)))
     # Of two objects, the smaller is in front: a cup on a table, a tie on a person.
     for shape, index in sorted(shapes, key=lambda pair: -np.count_nonzero(pair[0])):
         mask[shape] = index
     return mask[..., None]
+
+
+def _index(region, index_of):
+    return index_of[as_key(region["category_id"])]

@@ -155,14 +155,14 @@ def test_a_folder_of_splits(coco, tmp_path):
         kv.data.load(tmp_path)
 
 
-@pytest.mark.parametrize("box", [None, [1, 2, 3], "1234", [1, 2, 3, "4"]])
+@pytest.mark.parametrize("box", [None, [], [1, 2, 3], "1234", [1, 2, 3, "4"]])
 def test_annotations_without_a_box_are_named(coco, box):
     bare = {"category_id": 3, "bbox": [0, 0, 2, 2]}
     path = coco([bare, {"category_id": 3, "bbox": box, "image_id": 101}], 2)
-    with pytest.warns(UserWarning, match="annotation 1 has no bbox of x, y, width and height"):
+    with pytest.warns(UserWarning, match="annotation 1: dropped: it has no bbox of x, y, width"):
         objects, info = served(path, annotations="boxes")
-    assert set(objects) == {0}
-    assert [file.name for file in info.skipped] == ["1.png"]
+    assert [len(objects[number]["label"]) for number in (0, 1)] == [1, 0]
+    assert info.skipped == ()
 
 
 def test_objects_that_cannot_be_painted_are_named(coco):
@@ -170,8 +170,136 @@ def test_objects_that_cannot_be_painted_are_named(coco):
     shape = {**bare, "segmentation": [square(0, 0, 2, 2)]}
     path = coco([shape, {**bare, "image_id": 101}], 2)
     assert set(served(path, annotations="boxes")[0]) == {0, 1}
-    with pytest.warns(UserWarning, match="annotation 1 cannot be painted"):
-        assert set(served(path, annotations="instances")[0]) == {0}
+    with pytest.warns(UserWarning, match="1.png, annotation 1: dropped: it cannot be painted"):
+        objects, _ = served(path, annotations="instances")
+    assert [len(objects[number]["label"]) for number in (0, 1)] == [1, 0]
+
+
+BARE = {"category_id": 3, "bbox": [4, 3, 8, 6]}
+
+
+def images(*names, **changes):
+    return [{"id": 100 + i, "file_name": name, **changes} for i, name in enumerate(names)]
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        {},
+        {"width": "16", "height": "12"},
+        {"width": 0, "height": 0},
+        {"width": 16.0, "height": None},
+    ],
+)
+@pytest.mark.parametrize("annotations", ["boxes", "masks"])
+def test_sizes_are_measured(coco, size, annotations):
+    shape = {**BARE, "segmentation": [square(4, 3, 12, 9)]}
+    path = coco([shape], images=images("0.png", **size))
+    (example,) = kv.data.load(path, "train", annotations=annotations).as_numpy_iterator()
+    if annotations == "masks":
+        assert (example["segmentation_mask"][3:9, 4:12] == 2).all()
+    else:
+        np.testing.assert_allclose(example["objects"]["bbox"], [[0.25, 0.25, 0.75, 0.75]])
+    path = coco([shape], images=images("0.png", width="17"))
+    with pytest.raises(ValueError, match=r"it has 17x\? pixels, and it has 16x12"):
+        kv.data.load(path, annotations=annotations)
+
+
+@pytest.mark.parametrize("ids", [("x1", "x1"), ("7", 7), (7, "7"), (7.0, 7)])
+def test_ids_may_be_text(coco, ids):
+    image, annotation = ids
+    path = coco(
+        [{**BARE, "image_id": annotation, "category_id": annotation}],
+        images=[{"id": image, "file_name": "0.png"}],
+        categories=[{"id": image, "name": "dog"}],
+    )
+    objects, _ = served(path)
+    np.testing.assert_array_equal(objects[0]["label"], [0])
+
+
+def test_annotations_of_unknown_pictures_are_named(coco):
+    path = coco(
+        [BARE, {**BARE, "image_id": 7}, {**BARE, "image_id": 7}, {**BARE, "image_id": None}]
+    )
+    with pytest.warns(UserWarning, match="image 7: 2 annotation.*\n.*image None: 1 annotation"):
+        objects, _ = served(path)
+    assert len(objects[0]["label"]) == 1
+    with pytest.raises(ValueError, match="Mend or remove"):
+        kv.data.load(path, errors="raise")
+
+
+def test_an_id_of_two_pictures(coco):
+    entries = [{"id": 1, "file_name": name} for name in ("0.png", "1.png")]
+    path = coco([{**BARE, "image_id": 1}, BARE], 3, images=[*entries, *images("2.png")])
+    with pytest.warns(UserWarning, match="0.png: its id 1 is that of '1.png' too"):
+        objects, info = served(path)
+    assert set(objects) == {2}
+    assert len(objects[2]["label"]) == 1
+    assert len(info.skipped) == 2
+    # The same entry twice says nothing else.
+    assert set(served(coco([BARE], images=[*images("0.png"), *images("0.png")]))[0]) == {0}
+
+
+def test_two_ids_of_a_picture(coco):
+    path = coco([BARE, {**BARE, "image_id": 101}], images=images("0.png", "./0.png"))
+    with pytest.warns(
+        UserWarning, match="0.png is there 2 times, with the ids 100 and 101: it is one"
+    ):
+        objects, info = served(path)
+    assert info.splits["train"].num_examples == 1
+    assert len(objects[0]["label"]) == 2
+
+
+def test_an_id_of_two_categories(coco):
+    path = coco([BARE], categories=[{"id": 3, "name": "cat"}, {"id": "3", "name": "dog"}])
+    with pytest.raises(
+        ValueError, match="ids of their own. Received: the id 3 for 'cat' and for 'dog'"
+    ):
+        kv.data.load(path)
+
+
+def test_categories_of_one_name_are_one_class(coco):
+    categories = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}, {"id": 3, "name": "cat"}]
+    path = coco([BARE, {**BARE, "category_id": 1}], categories=categories)
+    with pytest.warns(UserWarning, match="categories 1 and 3 .* are all called 'cat'"):
+        objects, info = served(path)
+    assert info.splits["train"].class_counts == {"cat": 2, "dog": 0}
+    np.testing.assert_array_equal(objects[0]["label"], [0, 0])
+
+
+def test_two_files_of_a_split(coco, tmp_path):
+    for year in ("2014", "2017"):
+        coco([BARE], 1, "train", f"annotations/instances_train{year}.json")
+    with pytest.raises(ValueError, match="must hold one instances file for each split"):
+        kv.data.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        r"C:\data\images\0.png",
+        "/home/me/images/0.png",
+        r"images\0.png",
+        "../photos/0.png",
+        "./0.png",
+    ],
+)
+def test_names_of_another_machine(coco, name):
+    assert set(served(coco([BARE], images=images(name)))[0]) == {0}
+
+
+def test_names_of_another_machine_are_never_made_one_picture(coco):
+    path = coco([BARE], 2, images=images("cam1/0.png", "cam2/0.png", "1.png"))
+    with pytest.warns(UserWarning, match="cam1/0.png: .* may as well be 'cam2/0.png'"):
+        assert set(served(path)[0]) == {1}
+
+
+def test_the_folder_with_most_pictures_is_theirs(coco, tmp_path, save_image):
+    """A part of COCO lacks the first pictures, and another folder may hold one of the same name."""
+    path = coco([BARE], 4, ".", images=images(*(f"{i}.png" for i in range(-30, 4))))
+    save_image(tmp_path / "images" / "0.png")
+    with pytest.warns(UserWarning, match=r"30 file\(s\)"):
+        assert set(served(path)[0]) == {0, 1, 2, 3}
 
 
 def test_more_categories_than_masks_can_hold(coco):

@@ -184,7 +184,7 @@ def test_images_elsewhere(coco, served, tmp_path):
         kv.data.load(path, image_folder=tmp_path / "nowhere")
 
 
-def test_what_cannot_be_served_is_named(coco, tmp_path, save_image):
+def test_what_cannot_be_served_is_named(coco, served, tmp_path, save_image):
     annotations = [
         {"image_id": 101, "category_id": 7, "segmentation": [square(0, 0, 3, 3)]},
         {"image_id": 102, "category_id": 3, "segmentation": [[1, 2, 3]]},
@@ -196,21 +196,34 @@ def test_what_cannot_be_served_is_named(coco, tmp_path, save_image):
     path = coco(annotations, 9)
     save_image(tmp_path / "images" / "7.png", shape=(16, 12))
     (tmp_path / "images" / "8.png").unlink()
-    with pytest.warns(UserWarning, match=r"8 file\(s\)") as caught:
-        dataset, info = kv.data.load(path, "train", with_info=True)
+    with pytest.warns(UserWarning, match=r"6 annotation\(s\) .* \(6 of them dropped\)") as caught:
+        masks, info = served(path)
     assert len(caught) == 1
-    assert len(list(dataset)) == 1
+    assert set(masks) == {0, 1, 2, 3, 4, 5, 6}
+    dropped = {thing.name: thing.reason.removeprefix("dropped: ") for thing in info.repaired}
+    assert dropped["1.png, annotation 0"] == "it is of an unknown category: 7"
+    assert "it cannot be painted: a polygon must be" in dropped["2.png, annotation 1"]
+    assert "its runs have the size (2, 2), not (12, 16)" in dropped["3.png, annotation 2"]
+    assert "it cannot be painted" in dropped["4.png, annotation 3"]
+    assert "it has neither polygons nor runs" in dropped["5.png, annotation 4"]
+    assert "compressed runs" in dropped["6.png, annotation 5"]
     reasons = {file.name: file.reason for file in info.skipped}
-    assert reasons["1.png"] == "annotation 0 is of an unknown category: 7"
-    assert "annotation 1 cannot be painted: a polygon must be" in reasons["2.png"]
-    assert "its runs have the size (2, 2), not (12, 16)" in reasons["3.png"]
-    assert "annotation 3 cannot be painted" in reasons["4.png"]
-    assert "it has neither polygons nor runs" in reasons["5.png"]
-    assert "compressed runs" in reasons["6.png"]
-    assert reasons["7.png"] == "the file says that it has 16x12 pixels, and it has 12x16"
-    assert reasons["8.png"] == "not in the folder of images"
-    with pytest.raises(ValueError, match=r"8 file\(s\)(.|\n)*Mend or remove"):
+    assert reasons == {
+        "7.png": "the file says that it has 16x12 pixels, and it has 12x16",
+        "8.png": "not in the folder of images",
+    }
+    with pytest.raises(ValueError, match=r"2 file\(s\)(.|\n)*6 annotation(.|\n)*Mend or remove"):
         kv.data.load(path, errors="raise")
+
+
+def test_one_bad_annotation_leaves_the_others(coco, served):
+    good = {"category_id": 3, "segmentation": [square(1, 2, 5, 6)]}
+    for bad in ({"segmentation": []}, {"category_id": 7}, {"segmentation": [[1, 2]]}):
+        with pytest.warns(
+            UserWarning, match=r"1 annotation\(s\).*\n  0.png, annotation 1: dropped"
+        ):
+            masks, _ = served(coco([good, {**good, **bad}]))
+        assert (masks[0] == 2).sum() == 16
 
 
 def test_names_do_not_leave_the_folder(coco, tmp_path, save_image):
