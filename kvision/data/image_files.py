@@ -23,6 +23,7 @@ EXTENSIONS = frozenset((*_JPEG_NAMES, *_OTHER_NAMES, ".heic", ".jp2"))
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000")
 _MAX_PIXELS = 250_000_000
 _ORIENTATION = 0x0112
+_TURNED = 5  # orientations from here on swap height and width
 # EXIF orientation 1..8 -> swap the axes, then mirror rows, mirror columns.
 _UPRIGHT = ((0, 0, 0), (0, 0, 1), (0, 1, 1), (0, 1, 0), (1, 0, 0), (1, 0, 1), (1, 1, 1), (1, 1, 0))
 
@@ -35,13 +36,26 @@ class ImageFile:
         decoder: `JPEG`, `PNG` or `PILLOW`.
         orientation: EXIF orientation 1..8 that is left to be put right after decoding.
         reason: why the file is not served, or None.
-        size: (height, width) of the upright picture.
+        size: (height, width) of the upright picture, as its decoder gives it.
+        turned: whether putting it upright swaps height and width, whoever does it.
     """
 
     decoder: int = PILLOW
     orientation: int = 1
     reason: str | None = None
     size: tuple = (0, 0)
+    turned: bool = False
+
+    def sizes_apart(self, stated):
+        """A (height, width) that was stated for the picture beside its own, in words.
+
+        What is stated of a picture, boxes and masks included, is of the upright one: so labelling
+        programs show it. Where another program took it as it is stored, the words say so.
+        """
+        sizes = [f"{width}x{height}" for height, width in (stated, self.size)]
+        upright = " once turned upright, as its EXIF orientation asks"
+        hint = upright if self.turned and tuple(stated) == self.size[::-1] else ""
+        return f"{sizes[0]} pixels, and the picture has {sizes[1]}{hint}"
 
 
 def check_files(paths):
@@ -59,13 +73,15 @@ def check_files(paths):
         verdicts = list(pool.map(_read_header, paths))
         for decoder in (JPEG, PNG):
             chosen = _waiting(verdicts, decoder)
-            for i in _undecodable([paths[i] for i in chosen], decoder, chosen):
-                # Pillow gives the reason, or reads what TensorFlow's decoder refused.
-                verdicts[i] = ImageFile(PILLOW, size=verdicts[i].size)
+            sizes = _decoded_sizes([paths[i] for i in chosen], decoder)
+            for i, size in zip(chosen, sizes, strict=True):
+                if size != _stored_size(verdicts[i]):
+                    # Pillow gives the reason, or reads what TensorFlow's decoder refused or cut.
+                    verdicts[i] = ImageFile(PILLOW, turned=verdicts[i].turned)
         chosen = _waiting(verdicts, PILLOW)
-        reasons = pool.map(_pillow_error, [paths[i] for i in chosen])
-        for i, reason in zip(chosen, reasons, strict=True):
-            verdicts[i] = ImageFile(PILLOW, reason=reason, size=verdicts[i].size)
+        found = pool.map(_read_through, [paths[i] for i in chosen])
+        for i, (size, reason) in zip(chosen, found, strict=True):
+            verdicts[i] = dataclasses.replace(verdicts[i], size=size, reason=reason)
     return verdicts
 
 
@@ -162,16 +178,17 @@ def _read_header(path):
         with open_image(path) as image:
             width, height = image.size
             orientation = _orientation(image)
-            size = (width, height) if orientation >= 5 else (height, width)
+            turned = orientation >= _TURNED
+            size = (width, height) if turned else (height, width)
             if width * height > _MAX_PIXELS:
                 return ImageFile(reason=f"{width}x{height} is more than {_MAX_PIXELS:,} pixels")
             if image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB"):
                 # TensorFlow prints a line for each file that is cut off; Pillow does not.
-                reason = None if _has_end(path) else _pillow_error(path)
-                return ImageFile(JPEG, orientation, reason, size)
+                reason = None if _has_end(path) else _read_through(path)[1]
+                return ImageFile(JPEG, orientation, reason, size, turned)
             if image.format == "PNG" and _is_plain_png(image, path):
-                return ImageFile(PNG, orientation, size=size)
-            return ImageFile(PILLOW, size=size)
+                return ImageFile(PNG, orientation, None, size, turned)
+            return ImageFile(PILLOW, turned=turned)
     except UnidentifiedImageError:
         return ImageFile(reason="not an image")
     except Exception as error:  # a damaged header can raise nearly anything inside Pillow
@@ -199,8 +216,8 @@ def _orientation(image):
     return orientation if 1 <= orientation <= 8 else 1
 
 
-def _undecodable(paths, decoder, indices):
-    """Which of `indices` TensorFlow fails to decode: they are missing from what survives."""
+def _decoded_sizes(paths, decoder):
+    """The (height, width) of what TensorFlow decodes, an eighth of JPEG's; None where it fails."""
 
     def attempt(index, path):
         content = tf.io.read_file(path)
@@ -210,23 +227,29 @@ def _undecodable(paths, decoder, indices):
         else:
             pixels = tf.io.decode_png(content, channels=3)
         # The size is asked for so that no optimiser finds the pixels unused.
-        return index, tf.size(pixels)
+        return index, tf.shape(pixels)[:2]
 
-    if not indices:
+    if not paths:
         return []
     names = [os.fsencode(path) for path in paths]
-    dataset = tf.data.Dataset.from_tensor_slices((np.array(indices, "int64"), names))
+    dataset = tf.data.Dataset.from_tensor_slices((np.arange(len(names)), names))
     dataset = dataset.map(attempt, tf.data.AUTOTUNE, deterministic=False).ignore_errors()
-    decoded = {int(index) for index, _ in dataset.as_numpy_iterator()}
-    return sorted(set(indices) - decoded)
+    decoded = {int(i): tuple(size.tolist()) for i, size in dataset.as_numpy_iterator()}
+    return [decoded.get(i) for i in range(len(names))]
 
 
-def _pillow_error(path):
+def _stored_size(verdict):
+    """The (height, width) that TensorFlow must decode, an eighth of JPEG's."""
+    size = verdict.size[::-1] if verdict.turned else verdict.size
+    return tuple(-(-length // 8) for length in size) if verdict.decoder == JPEG else size
+
+
+def _read_through(path):
+    """The (height, width) of what Pillow decodes and None, or (0, 0) and why it does not."""
     try:
-        read_with_pillow(path)
+        return read_with_pillow(path).shape[:2], None
     except Exception as error:  # any decoder's failure means the same: this file is not served
-        return explain(error)
-    return None
+        return (0, 0), explain(error)
 
 
 def explain(error):

@@ -14,7 +14,7 @@ import tempfile
 
 from kvision.data.image_files import ImageFile, check_files
 
-_VERSION = 3
+_VERSION = 4
 _MANY = 2000
 
 
@@ -74,11 +74,12 @@ def _recall(note, stamp, recall):
         return None
 
 
-def _recall_image(decoder, orientation, reason, size):
+def _recall_image(decoder, orientation, reason, size, turned):
     if decoder not in (0, 1, 2) or not 1 <= orientation <= 8:
         return None
     height, width = size
-    return ImageFile(int(decoder), int(orientation), reason, (int(height), int(width)))
+    size = int(height), int(width)
+    return ImageFile(int(decoder), int(orientation), reason, size, bool(turned))
 
 
 def _file(root, kind):

@@ -342,3 +342,32 @@ def test_nothing_that_can_be_decoded(root):
     (root / "a" / "x.jpg").write_bytes(b"")
     with pytest.raises(ValueError, match=r"no image that can be decoded(.|\n)*x.jpg"):
         kv.data.load(root)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_a_size_that_the_decoder_does_not_give_is_not_believed(
+    root, save_image, monkeypatch, suffix
+):
+    """The header is read by Pillow, the pixels by TensorFlow; where they differ, Pillow reads."""
+    from kvision.data import image_files
+
+    save_image(root / "a" / f"x.{suffix}", shape=(24, 32))
+    monkeypatch.setattr(image_files, "_decoded_sizes", lambda paths, decoder: [(2, 4)] * len(paths))
+    (verdict,) = image_files.check_files([str(root / "a" / f"x.{suffix}")])
+    assert (verdict.decoder, verdict.size, verdict.reason) == (image_files.PILLOW, (24, 32), None)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
+@pytest.mark.parametrize("shape", [(8, 8), (9, 23), (1, 2)])
+def test_sizes_are_those_of_the_pixels(root, save_image, suffix, shape):
+    from kvision.data import image_files
+
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    save_image(root / f"x.{suffix}", shape=shape)
+    save_image(root / f"y.{suffix}", shape=shape, exif=exif)
+    first, second = image_files.check_files([str(root / f"{x}.{suffix}") for x in "xy"])
+    assert (first.size, first.turned) == (shape, False)
+    assert (second.size, second.turned) == (shape[::-1], True)
+    fast = {"jpg": image_files.JPEG, "png": image_files.PNG}
+    assert first.decoder == second.decoder == fast.get(suffix, image_files.PILLOW)

@@ -80,7 +80,7 @@ def test_says_that_it_checks_many(clean_folder, monkeypatch, capsys):
 def test_what_tensorflow_refuses_pillow_may_read(clean_folder, monkeypatch, save_image):
     from kvision.data import image_files
 
-    monkeypatch.setattr(image_files, "_undecodable", lambda paths, decoder, indices: indices[:1])
+    monkeypatch.setattr(image_files, "_decoded_sizes", lambda paths, decoder: [None] * len(paths))
     dataset = kv.data.load(clean_folder, "train")
     assert sorted(int(e["image"][0, 0, 0]) for e in dataset) == [*range(10), *range(100, 110)]
 
@@ -90,10 +90,11 @@ def test_sizes_are_upright_and_remembered(tmp_path, save_image, checked):
 
     exif = Image.Exif()
     exif[0x0112] = 6
-    for name in ("a/plain.png", "a/turned.jpg", "a/turned.webp"):
+    names = ["a/plain.png", "a/turned.jpg", "a/turned.webp", "a/turned.tif"]
+    for name in names:
         save_image(tmp_path / name, **({"exif": exif} if "turned" in name else {}))
-    names = ["a/plain.png", "a/turned.jpg", "a/turned.webp"]
     for _ in range(2):
-        sizes = [file.size for file in verdicts.check_folder(str(tmp_path), names)]
-        assert sizes == [(24, 32), (32, 24), (32, 24)]
-    assert len(checked) == 3
+        files = verdicts.check_folder(str(tmp_path), names)
+        assert [file.size for file in files] == [(24, 32), (32, 24), (32, 24), (32, 24)]
+        assert [file.turned for file in files] == [False, True, True, True]
+    assert len(checked) == 4

@@ -13,7 +13,6 @@ from kvision.files.text import readable
 
 _IMAGE_FOLDERS = ("JPEGImages", "images", "Images")
 _XML_FOLDERS = ("Annotations", "annotations", "labels")
-_TURNED = 5  # EXIF orientations from here on swap height and width
 
 
 def is_voc_folder(path):
@@ -98,13 +97,12 @@ def _misfit(file, verdict):
     """
     if file.size == verdict.size or 0 in file.size:
         return None
-    sizes = [f"{width}x{height}" for height, width in (file.size, verdict.size)]
     height, width = verdict.size
-    turned = verdict.orientation >= _TURNED and file.size == (width, height)
+    turned = verdict.turned and file.size == (width, height)
     fits = all(max(box[0::2]) <= height and max(box[1::2]) <= width for _, box, _ in file.objects)
     if fits and not turned:
         return None
-    return f"it is for a picture of {sizes[0]} pixels, and the picture has {sizes[1]}"
+    return f"it is for a picture of {verdict.sizes_apart(file.size)}"
 
 
 def _class_names(files):

@@ -19,6 +19,7 @@ from kvision.data.masks.mask_files import check_masks, read_mask, recall_mask
 from kvision.data.masks.mask_source import MaskSource
 from kvision.data.order import stratified_order
 from kvision.data.verdicts import check_folder, remembered
+from kvision.files.text import readable
 
 
 def is_mask_folder(path):
@@ -83,9 +84,8 @@ def _unreadable(pairs, images, masks):
             refused.append(SkippedFile(mask, masks[mask].reason))
         if images[image].reason or masks[mask].reason:
             continue
-        sizes = [f"{width}x{height}" for height, width in (masks[mask].size, images[image].size)]
-        if sizes[0] != sizes[1]:
-            reason = f"it has {sizes[0]} pixels and its image {image!r} {sizes[1]}"
+        if masks[mask].size != images[image].size:
+            reason = f"it has {images[image].sizes_apart(masks[mask].size)} ({readable(image)})"
             refused.append(SkippedFile(mask, reason))
     return refused
 

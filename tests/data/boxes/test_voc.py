@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import kvision as kv
 
@@ -143,15 +144,36 @@ def test_sizes_that_contradict_the_picture(voc, size, box, served):
             assert len(only(root)[0]) == 1
 
 
-def test_boxes_of_a_picture_before_it_was_turned(voc):
-    from PIL import Image
-
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp"])
+@pytest.mark.parametrize("grey", [False, True])
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_boxes_are_of_the_upright_picture(tmp_path, save_image, suffix, grey, orientation):
+    """Whatever its format: the size that the file states tells which one was seen."""
+    upright = np.zeros((32, 24) if grey else (32, 24, 3), "uint8")
+    upright[:16, :8] = 200
+    stored = {
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }[orientation]
     exif = Image.Exif()
-    exif[0x0112] = 6
-    voc("good", thing("x", (1, 1, 5, 5)))
-    root = voc("turned", thing("x", (1, 1, 5, 5)), exif=exif)
-    with pytest.warns(UserWarning, match="of 32x24 pixels, and the picture has 24x32"):
-        assert len(only(root)[0]) == 1
+    exif[0x0112] = orientation
+    picture = Image.fromarray(upright).transpose(stored)
+    (tmp_path / "Annotations").mkdir()
+    for stem, size in (("a", (32, 24)), ("b", (24, 32))):
+        save_image(tmp_path / "JPEGImages" / f"{stem}.{suffix}", picture, exif=exif)
+        stated = f"<size><width>{size[1]}</width><height>{size[0]}</height></size>"
+        text = f"<annotation>{stated}{thing('x', (1, 1, 16, 8))}</annotation>"
+        (tmp_path / "Annotations" / f"{stem}.xml").write_text(text)
+    hint = "b.xml: .*of 32x24 pixels, and the picture has 24x32 once turned upright"
+    with pytest.warns(UserWarning, match=hint):
+        ((example,), _) = only(tmp_path)
+    assert example["image"].shape == (32, 24, 3)
+    box = example["objects"]["bbox"][0] * [32, 24, 32, 24]
+    np.testing.assert_allclose(box, [0, 0, 16, 8], atol=1e-5)
+    found = np.argwhere(example["image"][..., 0] > 100)
+    assert (found.min(0).tolist(), (found.max(0) + 1).tolist()) == ([0, 0], [16, 8])
 
 
 BOMB = (

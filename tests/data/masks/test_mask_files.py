@@ -187,7 +187,7 @@ def test_other_sizes_are_named(save_folder, save_image):
     root = save_folder(labels(3), labels(3))
     save_image(root / "images" / "1.png", shape=(12, 17))
     assert refused(root) == {
-        "masks/1.png": "it has 16x12 pixels and its image 'images/1.png' 17x12"
+        "masks/1.png": "it has 16x12 pixels, and the picture has 17x12 (images/1.png)"
     }
 
 
@@ -200,6 +200,8 @@ def test_a_turned_photo_needs_an_upright_mask(save_folder, save_image, served):
     save_image(root / "images" / "0.png", np.full((12, 16, 3), 0, "uint8"), exif=exif)
     masks, _ = served(root)
     np.testing.assert_array_equal(masks[0], mask)
+    Image.fromarray(labels(3, (12, 16))).save(root / "masks" / "0.png")
+    assert "16x12 pixels, and the picture has 12x16 once turned" in refused(root)["masks/0.png"]
 
 
 def test_a_jpeg_among_others_is_named(save_folder, save_pair):

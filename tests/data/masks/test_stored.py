@@ -207,6 +207,6 @@ def test_notes_of_an_earlier_reading_do_not_count(save_folder, cache_home):
     kv.data.load(root)
     (file,) = cache_home.glob("kvision/checked/*-masks.json")
     text = file.read_text()
-    assert '"version": 3' in text
-    file.write_text(text.replace("[0, 1]", "[0, 85]").replace('"version": 3', '"version": 2'))
+    assert '"version": 4' in text
+    file.write_text(text.replace("[0, 1]", "[0, 85]").replace('"version": 4', '"version": 2'))
     assert len(kv.data.load(root, with_info=True)[1].class_names) == 2
