@@ -4,12 +4,12 @@ import os
 
 from kvision.data.boxes.box_source import BoxSource, Picture, Thing
 from kvision.data.boxes.voc_xml import check_voc_files, recall_voc_file, to_pixels
-from kvision.data.info import SkippedFile
+from kvision.data.info import RepairedBox, SkippedFile
 from kvision.data.listing import folders, holds, list_files, looks_like_image, report
 from kvision.data.masks.known_classes import VOC_NAMES
 from kvision.data.split_lists import split_lists
+from kvision.data.stems import Stems, by_stem
 from kvision.data.verdicts import check_folder, remembered
-from kvision.files.text import readable
 
 _IMAGE_FOLDERS = ("JPEGImages", "images", "Images")
 _XML_FOLDERS = ("Annotations", "annotations", "labels")
@@ -41,16 +41,17 @@ def voc_boxes(path, errors="skip", seed=0):
     """
     root, image_folder, xml_folder = _find(os.path.realpath(path))
     refused = []
-    images = _by_stem(root, image_folder, looks_like_image, refused)
-    xmls = _by_stem(root, xml_folder, _is_xml, refused)
+    images = by_stem(_files(root, image_folder, looks_like_image, refused), image_folder)
+    xmls = by_stem(_files(root, xml_folder, _is_xml, refused), xml_folder)
+    stems = Stems({"pictures": images, "XML files": xmls})
     lists = os.path.join("ImageSets", "Main")
-    wanted = split_lists(root, [lists], images.keys() | xmls) or {"train": sorted(xmls)}
-    good = _check(root, wanted, images, xmls, refused)
-    names = _class_names(file for _, file in good.values())
+    wanted = split_lists(root, [lists], stems.known) or {"train": sorted(xmls)}
+    good = _check(root, wanted, stems, refused)
+    names = _class_names(file for _, _, file in good.values())
     pictures = {}
-    for split, stems in wanted.items():
-        stems = [stem for stem in stems if stem in good]
-        found = [_picture(os.path.join(root, images[stem]), *good[stem], names) for stem in stems]
+    for split, members in wanted.items():
+        found = dict.fromkeys(stem for stem in members if stem in good)
+        found = [_picture(root, *good[stem], names) for stem in found]
         pictures |= {split: found} if found else {}
     source = BoxSource(pictures, None, seed)
     served = sum(len(found) for found in pictures.values())
@@ -58,36 +59,42 @@ def voc_boxes(path, errors="skip", seed=0):
     return source.describe(path, names, refused)
 
 
-def _check(root, wanted, images, xmls, refused):
-    """What checking found of each stem whose picture and file can be used."""
-    stems = []
+def _check(root, wanted, stems, refused):
+    """The picture of each stem and what checking found of both files, if they can be used."""
+    pairs = {}
     for stem in dict.fromkeys(stem for members in wanted.values() for stem in members):
-        places = (("pictures", images), ("XML files", xmls))
-        missing = [place for place, names in places if stem not in names]
-        if missing:
-            refused.append(SkippedFile(stem, f"not among the {' and the '.join(missing)}"))
+        files, reason = stems.find(stem)
+        missing = [kind for kind, names in files.items() if not names]
+        if missing or reason:
+            reason = f"not among the {' and the '.join(missing)}" if missing else reason
+            refused.append(SkippedFile(stem, reason))
         else:
-            stems.append(stem)
-    image_names, xml_names = [images[stem] for stem in stems], [xmls[stem] for stem in stems]
+            # A list may name a picture twice, in two ways.
+            pairs.setdefault(tuple(names[0] for names in files.values()), stem)
+    image_names, xml_names = zip(*pairs, strict=True) if pairs else ((), ())
     verdicts = check_folder(root, image_names)
     files = remembered(root, xml_names, check_voc_files, recall_voc_file, "boxes")
     good = {}
-    for stem, verdict, file in zip(stems, verdicts, files, strict=True):
+    for (image, xml), stem, verdict, file in zip(
+        pairs, pairs.values(), verdicts, files, strict=True
+    ):
         if verdict.reason:
-            refused.append(SkippedFile(images[stem], verdict.reason))
+            refused.append(SkippedFile(image, verdict.reason))
         elif reason := file.reason or _misfit(file, verdict):
-            refused.append(SkippedFile(xmls[stem], reason))
+            refused.append(SkippedFile(xml, reason))
         else:
-            good[stem] = (verdict, file)
+            good[stem] = (image, verdict, file)
     return good
 
 
-def _picture(path, verdict, file, names):
+def _picture(root, image, verdict, file, names):
     things = [
         Thing(names.index(name), to_pixels(corners), f"{name} {number}", difficult=difficult)
-        for number, (name, corners, difficult) in enumerate(file.objects, start=1)
+        for name, corners, difficult, number in file.objects
     ]
-    return Picture(path, verdict, things)
+    base = os.path.basename(image)
+    dropped = [RepairedBox(f"{base}, {name}", f"dropped: {reason}") for name, reason in file.wrong]
+    return Picture(os.path.join(root, image), verdict, things, dropped)
 
 
 def _misfit(file, verdict):
@@ -99,28 +106,24 @@ def _misfit(file, verdict):
         return None
     height, width = verdict.size
     turned = verdict.turned and file.size == (width, height)
-    fits = all(max(box[0::2]) <= height and max(box[1::2]) <= width for _, box, _ in file.objects)
+    fits = all(max(box[0::2]) <= height and max(box[1::2]) <= width for _, box, *_ in file.objects)
     if fits and not turned:
         return None
     return f"it is for a picture of {verdict.sizes_apart(file.size)}"
 
 
 def _class_names(files):
-    found = {name for file in files for name, _, _ in file.objects}
+    found = {name for file in files for name, *_ in file.objects}
     if found and found <= set(VOC_NAMES[1:]):
         return list(VOC_NAMES[1:])
     return sorted(found)
 
 
-def _by_stem(root, folder, wanted, refused):
+def _files(root, folder, wanted, refused):
     found, strange = [], []
     list_files(root, folder, found, strange)
     refused += strange
-    return {
-        readable(os.path.splitext(os.path.basename(name))[0]): name
-        for name in found
-        if wanted(name)
-    }
+    return [name for name in found if wanted(name)]
 
 
 def _find(root):

@@ -14,14 +14,17 @@ class VocFile:
     """What checking one XML file found.
 
     Attributes:
-        objects: list of (class name, (ymin, xmin, ymax, xmax) as in the file, difficult).
+        objects: list of (class name, (ymin, xmin, ymax, xmax) as in the file, difficult, number in
+            the file).
         size: (height, width) that the file states, 0 where it states none.
         reason: why it cannot be used, or None.
+        wrong: list of (name, reason) of the objects that cannot be used.
     """
 
     objects: tuple = ()
     size: tuple = (0, 0)
     reason: str | None = None
+    wrong: tuple = ()
 
 
 def check_voc_files(paths):
@@ -36,11 +39,15 @@ def check_voc_files(paths):
     return [_read(path) for path in paths]
 
 
-def recall_voc_file(objects, size, reason):
+def recall_voc_file(objects, size, reason, wrong):
     """A `VocFile` of its fields as JSON gives them back."""
     height, width = size
-    objects = [(str(name), tuple(map(float, box)), bool(hard)) for name, box, hard in objects]
-    return VocFile(tuple(objects), (int(height), int(width)), reason)
+    objects = [
+        (str(name), tuple(map(float, box)), bool(hard), int(number))
+        for name, box, hard, number in objects
+    ]
+    wrong = tuple((str(name), str(said)) for name, said in wrong)
+    return VocFile(tuple(objects), (int(height), int(width)), reason, wrong)
 
 
 def to_pixels(corners):
@@ -72,20 +79,27 @@ def _read(path):
         root = ElementTree.fromstring(read_xml(path), ElementTree.XMLParser(target=_Builder()))
         if root.tag != "annotation":
             raise ValueError(f"it holds <{root.tag}>, not <annotation>")
-        objects = tuple(_object(element) for element in root.findall("object"))
+        objects, wrong = [], []
+        for number, element in enumerate(root.findall("object"), start=1):
+            name, corners, difficult = _object(element)
+            if name and corners:
+                objects.append((name, corners, difficult, number))
+            else:
+                reason = "it has no bndbox" if name else "it has no name"
+                wrong.append((f"{name or 'object'} {number}", reason))
         size = root.find("size")
         stated = tuple(int(_number(size, key, 0)) for key in ("height", "width"))
-        return VocFile(objects, stated)
+        return VocFile(tuple(objects), stated, wrong=tuple(wrong))
     except (OSError, ValueError, ElementTree.ParseError) as error:
         return VocFile(reason=f"no annotation of VOC: {error}")
 
 
 def _object(element):
+    """The name of an object, its corners or None (some have a polygon alone), and whether it is
+    difficult."""
     name, box = element.findtext("name"), element.find("bndbox")
-    if not name or not name.strip() or box is None:
-        raise ValueError("an <object> must have a <name> and a <bndbox>")
-    corners = tuple(_number(box, key, math.nan) for key in _CORNERS)
-    return name.strip(), corners, _number(element, "difficult", 0) > 0
+    corners = None if box is None else tuple(_number(box, key, math.nan) for key in _CORNERS)
+    return (name or "").strip(), corners, _number(element, "difficult", 0) > 0
 
 
 def _number(element, key, default):

@@ -15,6 +15,7 @@ from kvision.data.masks.known_classes import (
 from kvision.data.masks.pairing import match
 from kvision.data.split_lists import split_lists
 from kvision.data.splits import ALIASES
+from kvision.data.stems import Stems, by_stem
 from kvision.files.text import readable
 
 # Names of folders of images and, in the same order of preference, of folders of masks.
@@ -232,29 +233,28 @@ def _images_in(root, folder, refused):
 
 def _voc(root):
     layout = Layout({}, table=voc_table())
-    by_stem = []
-    for folder in ("JPEGImages", "SegmentationClass"):
-        names = _images_in(root, folder, layout.refused)
-        by_stem.append({_stem_of(name): name for name in names})
-    images, masks = by_stem
-    wanted = split_lists(root, _LISTS[:1], images.keys() | masks)
+    kinds = {
+        folder: by_stem(_images_in(root, folder, layout.refused), folder)
+        for folder in ("JPEGImages", "SegmentationClass")
+    }
+    stems, masks = Stems(kinds), kinds["SegmentationClass"]
+    wanted = split_lists(root, _LISTS[:1], stems.known)
     if not {"train", "validation"} & wanted.keys():
         wanted = {"train": sorted(masks), **wanted}
-    for split, stems in wanted.items():
-        if not any(stem in masks for stem in stems):
+    for split, members in wanted.items():
+        found = {stem: stems.find(stem) for stem in members}
+        if not any(files["SegmentationClass"] for files, _ in found.values()):
             continue  # the masks of VOC's test sets are not given away
-        layout.pairs[split] = []
-        for stem in stems:
-            missing = [
-                folder
-                for folder, names in (("JPEGImages", images), ("SegmentationClass", masks))
-                if stem not in names
-            ]
+        pairs = {}
+        for stem, (files, reason) in found.items():
+            missing = [folder for folder, names in files.items() if not names]
             if missing:
                 reason = f"listed for {split}, but not in {' or '.join(missing)}"
+            if reason:
                 layout.refused.append(SkippedFile(stem, reason))
             else:
-                layout.pairs[split].append((images[stem], masks[stem]))
+                pairs[tuple(names[0] for names in files.values())] = None
+        layout.pairs[split] = list(pairs)
     return layout
 
 

@@ -192,11 +192,6 @@ SECRET = '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/hostname">]><annotation/>'
         (b"<annotation><object>", "no annotation of VOC"),
         (b"", "no annotation of VOC"),
         (b"<html/>", "it holds <html>, not <annotation>"),
-        (b"<annotation><object><name>x</name></object></annotation>", "must have a <name>"),
-        (
-            b"<annotation><object><name> </name><bndbox/></object></annotation>",
-            "must have a <name>",
-        ),
     ],
 )
 def test_damaged_files_are_named(voc, content, reason):
@@ -209,6 +204,93 @@ def test_damaged_files_are_named(voc, content, reason):
     (skipped,) = info.skipped
     assert skipped.name.endswith("bad.xml")
     assert reason in skipped.reason
+
+
+def test_an_object_without_a_box_or_name_drops_only_itself(voc):
+    polygon = "<object><name>x</name><polygon><x1>1</x1><y1>1</y1></polygon></object>"
+    root = voc(
+        "a", polygon, thing("x", (1, 1, 5, 5)), thing(" ", (1, 1, 5, 5)), thing("x", (3, 3, 3, 3))
+    )
+    for _ in range(2):  # checked, then remembered
+        with pytest.warns(UserWarning, match=r"3 box\(es\) .* \(3 of them dropped\)"):
+            (example,), info = only(root)
+        assert len(example["objects"]["bbox"]) == 1
+        assert {box.name: box.reason for box in info.repaired} == {
+            "a.png, x 1": "dropped: it has no bndbox",
+            "a.png, object 3": "dropped: it has no name",
+            "a.png, x 4": "dropped: it has no area",
+        }
+
+
+def greys_and_classes(root):
+    """What the pictures show, and the classes of their objects."""
+    examples, info = only(root)
+    return {
+        int(e["image"][0, 0, 0]): [info.class_names[label] for label in e["objects"]["label"]]
+        for e in examples
+    }, info
+
+
+@pytest.fixture
+def cameras(tmp_path, save_image):
+    """Pictures of equal names in two folders, 10 and 20 grey; and `write` for XML files."""
+    root = tmp_path / "VOC"
+    for folder, grey in (("c1", 10), ("c2", 20)):
+        save_image(
+            root / "JPEGImages" / folder / "1.png", np.full((HEIGHT, WIDTH, 3), grey, "uint8")
+        )
+
+    def write(*names):
+        for name in names:
+            path = root / "Annotations" / f"{name}.xml"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            box = thing(f"of {name}", (1, 1, 5, 5))
+            path.write_text(f"<annotation>{box}</annotation>")
+        return root
+
+    return write
+
+
+def test_equal_names_in_subfolders(cameras):
+    found, _ = greys_and_classes(cameras("c1/1", "c2/1"))
+    assert found == {10: ["of c1/1"], 20: ["of c2/1"]}
+
+
+def test_a_picture_of_the_same_name_is_not_that_of_another(cameras):
+    """Only one folder is annotated; the annotations of one picture may be either's."""
+    assert greys_and_classes(cameras("c1/1"))[0] == {10: ["of c1/1"]}
+    root = cameras("good/2")
+    (root / "JPEGImages" / "c2" / "1.png").rename(root / "JPEGImages" / "2.png")
+    found, _ = greys_and_classes(root)
+    assert found == {10: ["of c1/1"], 20: ["of good/2"]}
+
+
+def test_names_that_fit_more_than_one_file(cameras):
+    root = cameras("1", "c3/2")
+    (root / "JPEGImages" / "2.png").write_bytes((root / "JPEGImages/c1/1.png").read_bytes())
+    with pytest.warns(UserWarning, match=r"1: it may be 'JPEGImages/c1/1.png' or 'JPEGImages/c2/1"):
+        found, _ = greys_and_classes(root)
+    assert found == {10: ["of c3/2"]}
+
+
+def test_one_name_with_two_endings(voc, save_image):
+    voc("b", thing("x", (1, 1, 5, 5)))
+    root = voc("a", thing("x", (1, 1, 5, 5)))
+    save_image(root / "JPEGImages" / "a.jpg")
+    with pytest.warns(UserWarning, match="a: it may be 'JPEGImages/a.jpg' or 'JPEGImages/a.png'"):
+        assert len(only(root)[0]) == 1
+
+
+def test_lists_name_pictures_in_subfolders(cameras):
+    root = cameras("c1/1", "c2/1")
+    lists = root / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("c1/1\nc1/1.png\n")
+    (lists / "val.txt").write_text("1\n")
+    with pytest.warns(UserWarning, match="1: it may be"):
+        found, info = greys_and_classes(root)
+    assert found == {10: ["of c1/1"]}
+    assert list(info.splits) == ["train"]
 
 
 def test_names_in_files_are_not_followed(voc, tmp_path, save_image):

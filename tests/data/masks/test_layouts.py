@@ -265,6 +265,19 @@ def test_voc_with_other_classes(write, served):
     assert served(root)[1].class_names == ["_background_", "wheel"]
 
 
+def test_voc_pictures_of_equal_names_in_subfolders(voc, save_image, served):
+    """The mask of one is never that of the other."""
+    for folder, grey in (("c1", 60), ("c2", 70)):
+        save_image(voc / "JPEGImages" / folder / "5.png", np.full((6, 12, 3), grey, "uint8"))
+    save_image(voc / "SegmentationClass" / "c1" / "5.png", stripes(0, 15, 255))
+    with (voc / "ImageSets" / "Segmentation" / "train.txt").open("a") as lists:
+        lists.write("c1/5\nc2/5\n")
+    with pytest.warns(UserWarning, match="c2/5: it may be 'JPEGImages/c1/5.png' or 'JPEGImages/c2"):
+        masks, _ = served(voc)
+    assert 60 in masks
+    assert 70 not in masks
+
+
 def test_voc_lists_name_nothing_outside(voc, tmp_path_factory, save_image):
     outside = tmp_path_factory.mktemp("outside")
     save_image(outside / "x.jpg")
