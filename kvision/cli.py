@@ -243,6 +243,7 @@ def benchmark(
 ):
     """Time model files, or all of a run, one image at a time, on this machine."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Column, Table
 
     kv = _kvision()
@@ -256,7 +257,7 @@ def benchmark(
         for row in report.results:
             times = f"{row.median_ms:.3g} ms", f"{row.p90_ms:.3g} ms"
             size = f"{report.size_bytes / 1e6:.2f} MB"
-            table.add_row(str(file), size, str(row.threads or "TensorFlow's"), *times)
+            table.add_row(escape(str(file)), size, str(row.threads or "TensorFlow's"), *times)
     Console().print(table)
 
 
@@ -280,6 +281,7 @@ def _task(loaded):
 def _print_classes(rows, columns):
     """A table of the classes; counts with commas, shares in percent."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Column, Table
 
     from kvision.runs.tables import percent
@@ -287,7 +289,9 @@ def _print_classes(rows, columns):
     table = Table("class", *(Column(head, justify="right") for head in columns.values()))
     for row in rows:
         cells = [row[key] for key in columns]
-        table.add_row(row["name"], *(f"{c:,}" if isinstance(c, int) else percent(c) for c in cells))
+        table.add_row(
+            escape(row["name"]), *(f"{c:,}" if isinstance(c, int) else percent(c) for c in cells)
+        )
     Console().print(table)
 
 

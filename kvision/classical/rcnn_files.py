@@ -6,6 +6,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from kvision.files.keras_files import check_keras_file
+from kvision.files.reading import reading
+
 ARRAYS = ("svm_weights_", "svm_biases_", "box_weights_", "box_biases_", "scales_")
 OPTIONS = (
     "move",
@@ -52,11 +55,15 @@ def load(kind, folder, classifier, options):
             f"`folder` must hold what `RCNN.save` wrote. Received: {folder}, without "
             f"{' and '.join(missing)}"
         )
-    description = json.loads((folder / "rcnn.json").read_text())
+    with reading(folder / "rcnn.json", "The description"):
+        description = json.loads((folder / "rcnn.json").read_text(encoding="utf-8"))
     if classifier is None:
         from kvision import layers  # noqa: F401  Keras then knows them by name
 
-        classifier = keras.models.load_model(folder / "classifier.keras", compile=False)
+        file = folder / "classifier.keras"
+        with reading(file, "The classifier"):
+            check_keras_file(file)
+            classifier = keras.models.load_model(file, compile=False, safe_mode=True)
     detector = kind(classifier, description["class_names"], **{**description["options"], **options})
     if detector.regions.fingerprint() != description["classifier"]:
         raise ValueError(

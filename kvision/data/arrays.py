@@ -1,6 +1,7 @@
 """Sources that are arrays in memory: `.npz` files, and the embedded digits."""
 
 import dataclasses
+import zipfile
 
 import numpy as np
 import tensorflow as tf
@@ -8,8 +9,10 @@ import tensorflow as tf
 from kvision.data.info import DatasetInfo, ImageFeature, LabelFeature, SplitDict, SplitInfo
 from kvision.data.order import stratified_order
 from kvision.data.sources import readable_dataset
+from kvision.files.reading import check_memory
 from kvision.files.text import decode
 
+_MOST_CLASSES = 10_000  # that are believed without names or as many examples
 _TEST_DIGITS = 360
 _VALIDATION_NAMES = ("val", "valid", "validation")
 
@@ -99,6 +102,9 @@ def npz(path, seed=0):
 
 def _read_npz(path):
     try:
+        with zipfile.ZipFile(path) as members:
+            needed = sum(member.file_size for member in members.infolist())
+        check_memory(path, needed, "What is packed")
         with np.load(path, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
     except Exception as error:  # zipfile, zlib, numpy and pickle each raise their own
@@ -182,6 +188,12 @@ def _labels(arrays, names, path):
         }, names
     high = max(int(y.max()) for y, _ in arrays.values())
     low = min(int(y.min()) for y, _ in arrays.values())
+    count = sum(len(y) for y, _ in arrays.values())
+    if not names and high >= max(_MOST_CLASSES, count):
+        raise ValueError(
+            f"The labels in {path} must be class indices from 0, or come with `class_names`. "
+            f"Received: {count} labels up to {high}"
+        )
     names = names or [str(i) for i in range(high + 1)]
     if low < 0 or high >= len(names):
         raise ValueError(

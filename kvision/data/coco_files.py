@@ -131,10 +131,7 @@ def region_mask(segmentation, size):
         ValueError: if it is neither, or the runs are of another size.
     """
     if isinstance(segmentation, dict):
-        shape = decode_runs(segmentation)
-        if shape.shape != tuple(size):
-            raise ValueError(f"its runs have the size {shape.shape}, not {tuple(size)}")
-        return shape
+        return decode_runs(segmentation, size)
     if not isinstance(segmentation, list) or not segmentation:
         raise ValueError("it has neither polygons nor runs")
     return fill_polygons(segmentation, *size)

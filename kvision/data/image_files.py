@@ -165,8 +165,16 @@ def open_image(path):
     from PIL import Image
 
     # Pillow maps a TIFF that it opens by name into memory, and scrambles one that lies on its side.
-    with open(path, "rb") as file, Image.open(file, formats=_formats()) as image:
-        yield image
+    with open(path, "rb") as file:
+        try:
+            image = Image.open(file, formats=_formats())
+        except Image.DecompressionBombError:
+            raise ValueError(f"it has more than {_MAX_PIXELS:,} pixels") from None
+        with image:
+            if image.width * image.height > _MAX_PIXELS:
+                size = f"{image.width}x{image.height}"
+                raise ValueError(f"its {size} are more than {_MAX_PIXELS:,} pixels")
+            yield image
 
 
 def _read_header(path):
@@ -180,8 +188,6 @@ def _read_header(path):
             orientation = _orientation(image)
             turned = orientation >= _TURNED
             size = (width, height) if turned else (height, width)
-            if width * height > _MAX_PIXELS:
-                return ImageFile(reason=f"{width}x{height} is more than {_MAX_PIXELS:,} pixels")
             if image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB"):
                 # TensorFlow prints a line for each file that is cut off; Pillow does not.
                 reason = None if _has_end(path) else _read_through(path)[1]

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from kvision.data.splits import parse_split
+from kvision.files.names import check_names
 from kvision.ops.masks import VOID
 
 
@@ -20,6 +21,9 @@ class LabelFeature:
     """The class names in the order of their indices."""
 
     names: list
+
+    def __post_init__(self):
+        check_names(self.names)
 
     @property
     def num_classes(self):
@@ -39,6 +43,9 @@ class MaskFeature:
     names: list
     colors: list | None = None
     void: int = VOID
+
+    def __post_init__(self):
+        check_names(self.names)
 
     @property
     def num_classes(self):

@@ -16,6 +16,7 @@ from kvision.data.folders import image_folder
 from kvision.data.masks.mask_folder import is_mask_folder, mask_folder
 from kvision.data.splits import parse_split
 from kvision.data.tfds_source import is_tfds_name, load_tfds, tfds_names
+from kvision.files.reading import reading
 
 _EMBEDDED = ("digits", "scenes")
 _MASK_OPTIONS = ("class_names", "colors", "void")
@@ -134,7 +135,10 @@ def _open_local(source, text, errors, seed, annotations, options):
     if strange:
         takes = f"Its options are {', '.join(sorted(known))}." if known else "It has no options."
         raise ValueError(f"{text!r} must not be given the options {strange}. {takes}")
-    return opener(**options)
+    if not path.exists():
+        return opener(**options)
+    with reading(path, "The data in"):
+        return opener(**options)
 
 
 def _folder_opener(path, errors, seed, annotations):

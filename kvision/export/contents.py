@@ -1,13 +1,14 @@
 """What is inside an exported file, read without running it."""
 
-import struct
 from collections import Counter
 from pathlib import Path
 
 from kvision.export.labels import labels_of_run
 from kvision.export.metadata import read_metadata
 from kvision.export.report import Report
+from kvision.files.reading import reading
 
+ADVICE = "Export the model again, or copy the file again."
 _RANDOM = ("random", "multinomial", "rngreadandskip", "rng_bit_generator", "bernoulli")
 
 
@@ -90,7 +91,8 @@ def read_flatbuffer(path):
             f"{path} is not a TFLite file: its bytes 4 to 8 must be b'TFL3'. "
             f"Received: {data[4:8]!r} in a file of {len(data):,} bytes. Export the model again."
         )
-    return schema.Model.GetRootAs(data, 0), data
+    with reading(path, "The TFLite file", ADVICE):
+        return schema.Model.GetRootAs(data, 0), data
 
 
 def output_order(path):
@@ -106,26 +108,23 @@ def output_order(path):
 
 def _describe_tflite(path):
     model, data = read_flatbuffer(path)
-    try:
-        graph = model.Subgraphs(0)
-        builtin, custom = _operators(model)
-        metadata = read_metadata(model, data)
-        inputs = [_tensor(graph, index) for index in graph.InputsAsNumpy()]
-        outputs = [_tensor(graph, index) for index in graph.OutputsAsNumpy()]
-        quantize = metadata["own"].get("quantize", _guess_quantize(model, graph))
-    except (struct.error, IndexError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(
-            f"{path} is damaged: it cannot be read as a TFLite file ({error}). Export the model "
-            "again, or copy the file again."
-        ) from error
+    with reading(path, "The TFLite file", ADVICE):
+        return _report_of(path, model, data)
+
+
+def _report_of(path, model, data):
+    graph = model.Subgraphs(0)
+    builtin, custom = _operators(model)
+    metadata = read_metadata(model, data)
+    own = metadata["own"]
     operators = {**builtin, **custom}
     return Report(
         path=str(path),
         kind="tflite",
-        quantize=quantize,
+        quantize=own.get("quantize", _guess_quantize(model, graph)),
         size_bytes=len(data),
-        inputs=inputs,
-        outputs=outputs,
+        inputs=[_tensor(graph, index) for index in graph.InputsAsNumpy()],
+        outputs=[_tensor(graph, index) for index in graph.OutputsAsNumpy()],
         static_batch=_has_static_batch(graph),
         operators=dict(sorted(operators.items(), key=lambda item: (-item[1], item[0]))),
         flex_operators=sorted(name for name in custom if name.startswith("Flex")),
@@ -134,8 +133,8 @@ def _describe_tflite(path):
         labels=metadata["labels"],
         mean=metadata["mean"],
         std=metadata["std"],
-        detector=metadata["own"].get("detector"),
-        made_by={k: v for k, v in metadata["own"].items() if k not in ("quantize", "detector")},
+        detector=own.get("detector"),
+        made_by={k: v for k, v in own.items() if k not in ("quantize", "detector")},
     )
 
 

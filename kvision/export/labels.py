@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from kvision.files.names import check_names
 from kvision.files.reading import reading
 from kvision.files.text import read_text
 
@@ -21,7 +22,8 @@ def read_labels(labels):
         A list of strings, or `None`.
 
     Raises:
-        ValueError: a name is empty, is no string or has a line break in it.
+        ValueError: a name is empty, no string, very long, or has a line break or another character
+            that cannot be printed.
         FileNotFoundError: there is no such file.
     """
     if labels is None:
@@ -34,14 +36,8 @@ def read_labels(labels):
                 f"a line. There is no file at {path}."
             )
         labels = parse_labels(read_text(path))
-    labels = list(labels)
-    for position, name in enumerate(labels):
-        if not isinstance(name, str) or not name.strip() or len(name.splitlines()) != 1:
-            raise ValueError(
-                "Every class name in `labels` must be one non-empty line of text. "
-                f"Received: {name!r} at position {position}."
-            )
-    return [str(name).strip() for name in labels]
+    labels = check_names(labels, "The class names in `labels`")
+    return [name.strip() for name in labels]
 
 
 def parse_labels(text):

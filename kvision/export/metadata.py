@@ -15,8 +15,10 @@ import flatbuffers
 
 from kvision.export import flatbuffer_tables as tables
 from kvision.export.labels import FILE_NAME, label_text, parse_labels
+from kvision.files.names import check_names
 from kvision.files.text import decode
 
+_MOST_LABELS = 2**24
 ENTRY = "TFLITE_METADATA"
 OWN_ENTRY = "KVISION"
 
@@ -281,7 +283,14 @@ def _read_label_file(model_bytes, name):
         return None
     try:
         with zipfile.ZipFile(io.BytesIO(model_bytes)) as archive:
-            return parse_labels(decode(archive.read(name), name))
+            size = archive.getinfo(name).file_size
+            if size > _MOST_LABELS:
+                raise ValueError(
+                    f"the label file {name!r} must not be longer than {_MOST_LABELS:,} bytes. "
+                    f"Received: {size:,}"
+                )
+            text = decode(archive.read(name), name)
+            return check_names(parse_labels(text), f"The class names in {name!r}")
     except (zipfile.BadZipFile, KeyError) as error:
         raise ValueError(
             f"The file's metadata name the label file {name!r}, which is not in it: the file was "

@@ -15,6 +15,8 @@ from kvision.export.interpreter import (
 )
 from kvision.export.labels import labels_of_run
 from kvision.export.metadata import read_metadata
+from kvision.files.keras_files import check_keras_file
+from kvision.files.reading import reading
 
 
 def load(path, threads=None):
@@ -148,10 +150,9 @@ def load_keras(path):
         )
     for room in ("layers", "models"):
         importlib.import_module(f"kvision.{room}")
-    try:
-        return keras.models.load_model(path, compile=False)
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read as a Keras model: {error}") from error
+    with reading(path, "The Keras model", "Copy the file again, or train the model again."):
+        check_keras_file(path)
+        return keras.models.load_model(path, compile=False, safe_mode=True)
 
 
 def wrap(model, path=None):

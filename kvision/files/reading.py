@@ -12,8 +12,8 @@ def reading(path, what, advice="Check the file, or make it again."):
     """Turns whatever goes wrong inside into a `ValueError` that names the file.
 
     Use it once around a whole reader, in place of guesses at what its parser may raise. What the
-    operating system refuses (no such file, no permission) passes as it is, and so does a
-    `ValueError` that names the file already.
+    operating system refuses (no such file, no permission) passes as it is, and so do warnings that
+    were made errors and a `ValueError` that names the file already.
 
     Args:
         path: the file that is read.
@@ -34,7 +34,9 @@ def reading(path, what, advice="Check the file, or make it again."):
     try:
         yield
     except Exception as error:
-        refused = isinstance(error, OSError) and error.errno is not None
+        refused = isinstance(error, Warning) or (
+            isinstance(error, OSError) and error.errno is not None
+        )
         names_file = isinstance(error, ValueError) and Path(path).name in str(error)
         if refused or names_file:
             raise

@@ -6,6 +6,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from kvision.files.keras_files import check_keras_file
+from kvision.files.reading import reading
+
 
 def copy_weights(source, target, skip=()):
     """Copies the weights of one model into another of the same architecture.
@@ -88,11 +91,14 @@ def load_weights(model, weights, official=None, heads=("predictions",)):
             f".weights.h5 file. There is no file {str(path)!r}."
         )
     if path.name.endswith(".weights.h5"):
-        model.load_weights(path)
+        with reading(path, "The weights", "Give them to the model that they were saved from."):
+            model.load_weights(path)
         return model
     if path.suffix != ".keras":
         raise ValueError(f"A weights file ends in .keras or .weights.h5. Received: {str(path)!r}")
-    source = keras.models.load_model(path, compile=False, safe_mode=True)
+    with reading(path, "The weights", "Copy the file again, or train its model again."):
+        check_keras_file(path)
+        source = keras.models.load_model(path, compile=False, safe_mode=True)
     return copy_weights(source, model, _other_heads(source, model, heads))
 
 

@@ -1,9 +1,13 @@
 """Cells of the card's tables."""
 
+import html
+import re
+
 
 def escape(text):
-    """A name as it may stand in a cell of Markdown."""
-    return text.replace("|", "\\|").replace("\n", " ")
+    """A name as it may stand in a cell of Markdown: nothing in it is markup or HTML."""
+    text = html.escape(text.replace("\n", " "), quote=False)
+    return re.sub(r"([\\`*|\[\]])", r"\\\1", text)
 
 
 def percent(value):

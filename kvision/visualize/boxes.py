@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 from kvision.ops.masks import paste_masks
-from kvision.visualize.figure import shorten
+from kvision.visualize.figure import cut
 from kvision.visualize.mask_colors import rgb
 
 _TINT = 0.4  # of a mask
@@ -138,7 +138,7 @@ def drawn_objects(boxes, classes=None, scores=None, names=None, masks=None, scor
         if labels[i] < 0 or scores is not None and scores[i] < least[labels[i]]:
             continue
         name = "" if classes is None and names is None else str(labels[i])
-        name = name if names is None else shorten(str(names[labels[i]]))
+        name = name if names is None else cut(str(names[labels[i]]))
         score = None if scores is None else float(scores[i])
         percent = "" if score is None else f"{score:.0%}"
         objects.append(

@@ -22,4 +22,10 @@ def new_figure(rows=1, columns=1, size=(6.0, 4.0), **options):
 
 
 def shorten(name, length=18):
+    """A name as it may be drawn: not too long, and no formula where it has dollar signs."""
+    return cut(name, length).replace("$", r"\$")
+
+
+def cut(name, length=18):
+    """A name of at most `length` letters."""
     return name if len(name) <= length else name[: length - 1] + "…"

@@ -158,8 +158,8 @@ def _write_nan(data):
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (lambda data: data[: len(data) // 2], "is damaged"),
-        (lambda data: data[:100], "is damaged"),
+        (lambda data: data[: len(data) // 2], "cannot be read"),
+        (lambda data: data[:100], "cannot be read"),
         (lambda data: b"", "is not a TFLite file"),
         (lambda data: b"<html>not found</html>", "is not a TFLite file"),
         (_write_nan, "not all finite numbers"),

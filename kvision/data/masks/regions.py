@@ -5,20 +5,23 @@ import numpy as np
 _MOST_CHARACTERS = 8  # for one number of a compressed region: up to 2^39 pixels
 
 
-def decode_runs(segmentation):
+def decode_runs(segmentation, size=None):
     """A region written as run lengths, which go down the columns and begin with a run outside.
 
     Args:
         segmentation: dict with `size`, (height, width), and `counts`: a list of whole numbers, or
             COCO's compressed string of them.
+        size: (height, width) that it must have; `None` for any.
 
     Returns:
         bool array (height, width).
 
     Raises:
-        ValueError: if the runs do not fill the size.
+        ValueError: if the runs have another size or do not fill it.
     """
     height, width = (int(side) for side in segmentation["size"])
+    if size is not None and (height, width) != tuple(size):
+        raise ValueError(f"its runs have the size {(height, width)}, not {tuple(size)}")
     counts = segmentation["counts"]
     if isinstance(counts, (str, bytes)):
         counts = _decompress(counts)
