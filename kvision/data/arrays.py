@@ -140,7 +140,7 @@ def _find_pairs(content, path):
 def _images(images, key, path):
     if images.ndim == 3:
         images = images[..., None]
-    if images.ndim != 4 or images.shape[-1] not in (1, 3):
+    if images.ndim != 4 or images.shape[-1] not in (1, 3) or 0 in images.shape[1:]:
         raise ValueError(
             f"`{key}` in {path} must have the shape (n, height, width) or (n, height, width, "
             f"channels) with 1 or 3 channels. Received: {images.shape}"

@@ -1,6 +1,7 @@
 """Pictures with objects as a source, wherever their boxes come from."""
 
 import dataclasses
+import math
 import os
 
 import numpy as np
@@ -129,7 +130,7 @@ class BoxSource:
             if box is None:
                 continue
             area = thing.area
-            if area is None:
+            if area is None or not 0 <= area < math.inf:  # which a file may say as well
                 area = (box[2] - box[0]) * (box[3] - box[1]) * height * width
             values = box, thing.label, thing.crowd, thing.difficult, area
             for key, value in zip(_COLUMNS, values, strict=True):
