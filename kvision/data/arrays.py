@@ -6,8 +6,17 @@ import zipfile
 import numpy as np
 import tensorflow as tf
 
-from kvision.data.info import DatasetInfo, ImageFeature, LabelFeature, SplitDict, SplitInfo
+from kvision.data.info import (
+    DatasetInfo,
+    ImageFeature,
+    LabelFeature,
+    SkippedFile,
+    SplitDict,
+    SplitInfo,
+)
+from kvision.data.listing import report
 from kvision.data.order import stratified_order
+from kvision.data.pixels import as_pixels
 from kvision.data.sources import readable_dataset
 from kvision.files.reading import check_memory
 from kvision.files.text import decode
@@ -63,41 +72,52 @@ def digits():
     return _source("digits", arrays, names)
 
 
-def npz(path, seed=0):
+def npz(path, errors="skip", seed=0):
     """Reads images and labels from a `.npz` file; nothing in the file is unpickled.
 
     The arrays are `x_train, y_train` and, if there, `x_val, y_val` and `x_test, y_test` (as in
     `keras.datasets`), or one pair `x, y` or `images, labels`, which becomes the split "train".
     Images have the shape (n, height, width) or (n, height, width, channels) and hold uint8, other
-    numbers in 0..255, or numbers in 0..1. Labels are whole numbers or strings of shape (n,).
+    numbers in 0..255, or floats in 0..1; most of all numbers decide which, and the few outside are
+    cut off. Labels are whole numbers or strings of shape (n,).
     `class_names` is optional.
 
     Args:
         path: the file.
+        errors: "skip" leaves out pictures with pixels that are no numbers, with one warning that
+            names them; "raise" stops instead.
         seed: the order of the examples in each split depends on it.
 
     Returns:
         An `ArraySource`.
 
     Raises:
-        ValueError: if the file is no such archive, or its arrays do not fit together.
+        ValueError: if the file is no such archive, or its arrays do not fit together, or, with
+            `errors="raise"`, a picture has to be left out.
     """
     content = _read_npz(path)
-    pairs = {}
-    for split, (x, y) in _find_pairs(content, path).items():
-        pairs[split] = (_images(content[x], x, path), content[y], y)
-        if pairs[split][1].shape[:1] != pairs[split][0].shape[:1] or not len(content[y]):
+    keys = _find_pairs(content, path)
+    pixels, good, notes = as_pixels({x: content[x] for x, _ in keys.values()}, path)
+    for x, y in keys.values():
+        if content[y].shape[:1] != content[x].shape[:1] or not len(content[y]):
             raise ValueError(
                 f"`{x}` and `{y}` in {path} must hold the same number of examples, at least one. "
                 f"Received: shapes {content[x].shape} and {content[y].shape}"
             )
+    refused = [
+        SkippedFile(f"{x}[{number}]", "its pixels are no numbers")
+        for x, whole in good.items()
+        for number in np.flatnonzero(~whole)
+    ]
     names = _texts(content["class_names"]).tolist() if "class_names" in content else None
-    labels, names = _labels({split: (y, key) for split, (_, y, key) in pairs.items()}, names, path)
+    labels = {split: (content[y][good[x]], y) for split, (x, y) in keys.items()}
+    labels, names = _labels(labels, names, path)
     arrays = {
-        split: (images, labels[split], stratified_order(labels[split], seed))
-        for split, (images, _, _) in pairs.items()
+        split: (pixels[x], labels[split], stratified_order(labels[split], seed))
+        for split, (x, _) in keys.items()
     }
-    return _source(str(path), arrays, names)
+    report(path, refused, errors, sum(map(len, labels.values())), notes)
+    return _source(str(path), arrays, names, refused)
 
 
 def _read_npz(path):
@@ -123,6 +143,11 @@ def _find_pairs(content, path):
             ("test", ("test",)),
         ):
             found = [suffix for suffix in suffixes if f"x_{suffix}" in content]
+            if len(found) > 1:
+                raise ValueError(
+                    f"{path} must hold each split once. Received: "
+                    f"{' and '.join(f'x_{suffix}' for suffix in found)}"
+                )
             if found:
                 pairs[split] = (f"x_{found[0]}", f"y_{found[0]}")
     for x, y in (("x", "y"), ("images", "labels")):
@@ -135,30 +160,6 @@ def _find_pairs(content, path):
             f"wanted), or x and y, or images and labels. Received: {sorted(content)}"
         )
     return pairs
-
-
-def _images(images, key, path):
-    if images.ndim == 3:
-        images = images[..., None]
-    if images.ndim != 4 or images.shape[-1] not in (1, 3) or 0 in images.shape[1:]:
-        raise ValueError(
-            f"`{key}` in {path} must have the shape (n, height, width) or (n, height, width, "
-            f"channels) with 1 or 3 channels. Received: {images.shape}"
-        )
-    if images.dtype == np.uint8 or not images.size:
-        return images.astype("uint8")
-    if images.dtype == bool:
-        return images.astype("uint8") * np.uint8(255)
-    if images.dtype.kind not in "iuf":
-        raise ValueError(f"`{key}` in {path} must hold numbers. Received: dtype {images.dtype}")
-    low, high = images.min(), images.max()
-    if not (low >= 0 and high <= 255):
-        raise ValueError(
-            f"`{key}` in {path} must hold pixels in 0..255 or 0..1. Received: {low}..{high}"
-        )
-    if images.dtype.kind == "f":
-        images = np.round(images * 255.0 if high <= 1 else images)
-    return images.astype("uint8")
 
 
 def _labels(arrays, names, path):
@@ -212,7 +213,7 @@ def _texts(array):
     return np.array(texts, str)[places.reshape(array.shape)]
 
 
-def _source(name, arrays, names):
+def _source(name, arrays, names, refused=()):
     splits, shapes = {}, set()
     for split, (images, labels, order) in arrays.items():
         counts = np.bincount(labels[order], minlength=len(names)).tolist()
@@ -220,4 +221,4 @@ def _source(name, arrays, names):
         shapes.add(images.shape[1:])
     shape = shapes.pop() if len(shapes) == 1 else (None, None, 3)
     features = {"image": ImageFeature(shape), "label": LabelFeature(list(names))}
-    return ArraySource(DatasetInfo(name, SplitDict(splits), features), arrays)
+    return ArraySource(DatasetInfo(name, SplitDict(splits), features, tuple(refused)), arrays)

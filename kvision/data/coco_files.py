@@ -101,7 +101,7 @@ def usable_images(file, fault, refused):
         file.pictures, check_folder(file.root, list(file.pictures)), strict=True
     ):
         images, regions = file.pictures[name]
-        reason = verdict.reason or _misfit(images, verdict.size)
+        reason = verdict.reason or _misfit(images, verdict)
         if reason:
             refused.append(SkippedFile(name, reason))
             continue
@@ -148,13 +148,13 @@ def unpaintable(region, size):
     return None
 
 
-def _misfit(images, size):
+def _misfit(images, verdict):
     """Why a picture is not the one that the file means, or None; some files give no size."""
     for image in images:
-        stated = _side(image.get("height")), _side(image.get("width"))
-        if any(side not in (None, real) for side, real in zip(stated, size, strict=True)):
-            shown = [f"{width or '?'}x{height or '?'}" for height, width in (stated, size)]
-            return f"the file says that it has {shown[0]} pixels, and it has {shown[1]}"
+        sides = zip((image.get("height"), image.get("width")), verdict.size, strict=True)
+        stated = tuple(_side(value) or real for value, real in sides)
+        if stated != verdict.size:
+            return f"the file says that it has {verdict.sizes_apart(stated)}"
     return None
 
 

@@ -162,7 +162,7 @@ def _file_opener(path, errors, seed, annotations):
     """The function that opens a file, and the options that it takes."""
     ending = path.suffix.lower()
     if ending == ".npz":
-        return functools.partial(npz, path, seed), ()
+        return functools.partial(npz, path, errors, seed), ()
     if ending == ".json":
         return functools.partial(coco, path, errors, seed, annotations), _FILE_OPTIONS
     if ending == ".csv":

@@ -110,6 +110,10 @@ X, Y = np.zeros((3, 4, 4), "uint8"), np.arange(3)
         ({"x": X.astype("U1"), "y": Y}, "must hold numbers"),
         ({"x": X - 1.0, "y": Y}, "pixels in 0..255"),
         ({"x": X + np.nan, "y": Y}, "pixels in 0..255"),
+        (
+            {"x_train": X, "y_train": Y, "x_val": X, "x_valid": X},
+            "each split once.*x_val and x_valid",
+        ),
         ({"x": X, "y": Y + 0.5}, "one whole number or string"),
         ({"x": X, "y": np.eye(3)}, "one whole number or string"),
         ({"x": X, "y": Y - 1}, "class indices"),
@@ -121,6 +125,72 @@ X, Y = np.zeros((3, 4, 4), "uint8"), np.arange(3)
 def test_npz_errors(tmp_path, arrays, message):
     with pytest.raises(ValueError, match=message):
         kv.data.load(save(tmp_path, **arrays))
+
+
+def floats(count=20, high=1.0):
+    return np.random.default_rng(0).uniform(0, high, (count, 8, 8, 3)).astype("float32")
+
+
+def in_order(path, split="train"):
+    """The pictures by their labels, which are their numbers."""
+    examples = kv.data.load(path, split).as_numpy_iterator()
+    return [e["image"] for e in sorted(examples, key=lambda e: e["label"])]
+
+
+def test_one_number_above_1_does_not_make_bytes_of_shares(tmp_path):
+    x = floats()
+    expected = np.round(x * 255)
+    for odd in (1.0000001, 1.4, 200.0):
+        x[3, 2, 2, 1], expected[3, 2, 2, 1] = odd, 255
+        path = save(tmp_path, x_train=x, y_train=np.arange(20), x_test=x[:6], y_test=np.arange(6))
+        with pytest.warns(UserWarning, match=r"1 of 3,840 numbers in `x_train` lie outside 0..1,"):
+            np.testing.assert_array_equal(in_order(path), expected)
+
+
+def test_the_unit_is_that_of_all_splits(tmp_path):
+    """A dark split is no split in another unit."""
+    x = floats(20, 255)
+    path = save(tmp_path, x_train=x, y_train=np.arange(20), x_test=x[:6] / 300, y_test=np.arange(6))
+    with pytest.warns(UserWarning, match="`x_test` holds hardly anything above 1"):
+        assert np.max(in_order(path, "test")) <= 1
+    # Masks of few light pixels, and pictures that are all but black, are what they are.
+    sparse = np.zeros((20, 8, 8))
+    sparse[:, 0, 0] = 255
+    for scale in (1, 1 / 255):
+        path = save(tmp_path, x=sparse * scale, y=np.arange(20))
+        np.testing.assert_array_equal(in_order(path), sparse[..., None])
+    path = save(tmp_path, x_train=x / 255, y_train=np.arange(20), x_test=x[:6], y_test=np.arange(6))
+    with pytest.raises(ValueError, match="x_train in 0..1 and x_test in 0..255. Multiply"):
+        kv.data.load(path)
+    path = save(tmp_path, x_train=x / 255, y_train=np.arange(20), x_test=x[:1], y_test=[0])
+    with pytest.raises(ValueError, match="`x_test` in .* and all in one unit"):
+        kv.data.load(path)
+
+
+def test_a_few_numbers_outside_are_cut_off(tmp_path):
+    path = save(tmp_path, x=np.array([[[-1, 127, 5, 0]] * 9], "int8"), y=[0])
+    with pytest.raises(ValueError, match=r"pixels in 0..255 or 0..1. Received: -1..127"):
+        kv.data.load(path)
+    for dtype in ("float32", "int16"):
+        x = floats(20, 255).astype(dtype)
+        x[0, 0, 0], x[1, 0, 0] = -3, 256
+        with pytest.warns(
+            UserWarning, match=r"6 of 3,840 numbers .* outside 0..255, .*\(-3..256\)"
+        ):
+            found = in_order(save(tmp_path, x=x, y=np.arange(20)))
+        np.testing.assert_array_equal(found, np.round(np.clip(x, 0, 255)))
+
+
+def test_pictures_with_pixels_that_are_no_numbers_are_left_out(tmp_path):
+    x = floats()
+    x[3, 2, 2, 1], x[7, 0, 0, 0] = np.nan, np.inf
+    path = save(tmp_path, x=x, y=np.arange(20))
+    with pytest.warns(UserWarning, match=r"2 file\(s\)(.|\n)*x\[3\]: its pixels are no numbers"):
+        dataset, info = kv.data.load(path, "train", with_info=True)
+    assert sorted(int(e["label"]) for e in dataset) == [i for i in range(20) if i not in (3, 7)]
+    assert [file.name for file in info.skipped] == ["x[3]", "x[7]"]
+    with pytest.raises(ValueError, match="Mend or remove"):
+        kv.data.load(path, errors="raise")
 
 
 def test_damaged_npz(tmp_path):

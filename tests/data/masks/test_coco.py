@@ -209,7 +209,7 @@ def test_what_cannot_be_served_is_named(coco, served, tmp_path, save_image):
     assert "compressed runs" in dropped["6.png, annotation 5"]
     reasons = {file.name: file.reason for file in info.skipped}
     assert reasons == {
-        "7.png": "the file says that it has 16x12 pixels, and it has 12x16",
+        "7.png": "the file says that it has 16x12 pixels, and the picture has 12x16",
         "8.png": "not in the folder of images",
     }
     with pytest.raises(ValueError, match=r"2 file\(s\)(.|\n)*6 annotation(.|\n)*Mend or remove"):
