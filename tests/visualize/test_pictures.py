@@ -121,3 +121,15 @@ def test_what_stands_above_pictures_of_one_score_and_of_several_labels():
         ("a  90%, b  80%", GREEN),
         ("nothing\ntrue: b", RED),
     ]
+
+
+@pytest.mark.parametrize("name", [r"$\frac$", "$", r"\$a$", "[/b]"])
+def test_names_are_drawn_letter_by_letter(name):
+    from kvision.visualize.figure import shorten
+
+    figure = kv.visualize.confusion_matrix([[1, 0], [0, 1]], [name, "b"])
+    figure.savefig(io.BytesIO())
+    kv.visualize.predictions(np.zeros((1, 4, 4, 1)), [[0.9, 0.1]], [name, "b"], [1]).savefig(
+        io.BytesIO()
+    )
+    assert shorten("$a$") == r"\$a\$"
