@@ -12,6 +12,8 @@ from typing import Annotated
 
 import typer
 
+from kvision.files.text import readable
+from kvision.files.writing import check_writable, writing
 from kvision.quiet import quietly
 
 app = typer.Typer(
@@ -149,11 +151,12 @@ def predict(
     resize: Resize = "stretch",
 ):
     """Say what photos show: classes with scores or shares of the pixels, or objects."""
-    for target in (save, heatmap):
+    for option, target in (("--save", save), ("--heatmap", heatmap)):
         if target and not target.parent.is_dir():
             raise FileNotFoundError(
                 f"There is no folder {str(target.parent)!r} to write {target.name} to."
             )
+        _check_target(option, target, _PICTURES)
     kv = _kvision()
     from kvision.runs import viewing
 
@@ -166,10 +169,10 @@ def predict(
         try:
             image = kv.data.read_image(photo)
         except (OSError, ValueError) as error:
-            print(f"{photo}: skipped, {error}", file=sys.stderr)
+            print(f"{readable(photo)}: skipped, {error}", file=sys.stderr)
             unread += 1
             continue
-        print(f"{photo}: {view.look(image)}")
+        print(f"{readable(photo)}: {view.look(image)}")
         seen += 1
         if maps:
             names = viewing.names_of(loaded, view.answers.shape[1])
@@ -182,12 +185,14 @@ def predict(
         print("There was no photo to look at.", file=sys.stderr)
         raise SystemExit(1)
     if save:
-        view.save(save)
-        print(f"Wrote {save}")
+        with writing(save) as partial:
+            view.save(partial)
+        print(f"Wrote {readable(save)}")
     if maps:
-        maps.save(heatmap)
+        with writing(heatmap) as partial:
+            maps.save(partial)
         rows, columns = maps.maps[0].shape
-        print(f"Wrote {heatmap}: evidence at {rows}x{columns} positions of each photo")
+        print(f"Wrote {readable(heatmap)}: evidence at {rows}x{columns} positions of each photo")
         if min(rows, columns) < 4:
             print("So few positions say little; a model with a larger input has more.")
 
@@ -215,6 +220,7 @@ def export(
     resize: Resize = "stretch",
 ):
     """Write a TFLite file and prove it on labelled pictures; a file that fails is renamed."""
+    _check_target("--output", output, (".tflite",))
     kv = _kvision()
     folder = model if model.is_dir() else model.parent
     loaded = kv.export.load(model)
@@ -227,7 +233,7 @@ def export(
     kind = None if quantize == Quantize.none else str(quantize)
     ending = ("" if kind is None else f"_{kind}") + "_labels" * label_map + "_boxes" * postprocess
     path = output or folder / f"model{ending}.tflite"
-    print(f"Converting to {path} ...")
+    print(f"Converting to {readable(path)} ...")
     options = {"label_map": label_map, "postprocess": postprocess}
     kv.export.tflite(source, path, kind, calibration=calibration, labels=names, **options)
     report = kv.export.verify(source, path, batches, samples=None)
@@ -364,15 +370,33 @@ def _named_value(text):
         return name, value
 
 
+def _check_target(option, path, endings):
+    """Raises where a file cannot be written as an option says, before any work for it is done."""
+    if path is None:
+        return
+    if path.suffix.lower() not in endings or path.is_dir():
+        raise ValueError(
+            f"{option} must name a file that ends in {' or '.join(endings)}. "
+            f"Received: {str(path)!r}"
+        )
+    check_writable(path.parent)
+
+
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".pdf", ".svg")
+
+
 def _files(paths):
+    """The photos, and all files in the folders among them but for hidden ones."""
+    from kvision.data.listing import entries
+
+    def inside(folder):
+        for entry in entries(folder):
+            if entry.is_dir(follow_symlinks=False):
+                yield from inside(entry.path)
+            elif entry.is_file():
+                yield Path(entry.path)
+
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(f"There is no photo or folder {str(path)!r}.")
-        if path.is_dir():
-            yield from sorted(
-                file
-                for file in path.rglob("*")
-                if file.is_file() and not any(part.startswith(".") for part in file.parts)
-            )
-        else:
-            yield path
+    return [file for path in paths for file in (inside(path) if path.is_dir() else [path])]

@@ -25,7 +25,8 @@ def quietly():
     """Imports TensorFlow, Keras and what stands on them without TensorFlow's start-up lines.
 
     Everything else that is said meanwhile is said afterwards: errors, warnings, advice. With
-    `KVISION_DEBUG` set, nothing is held back.
+    `KVISION_DEBUG` set, nothing is held back. What is printed from then on may hold letters that
+    the terminal does not know: they are escaped, as on standard error.
 
     Example:
 
@@ -37,6 +38,8 @@ def quietly():
     ```
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
     with without_noise():
         yield
         if "tensorflow" in sys.modules:  # which looks for devices later, and speaks then

@@ -1,3 +1,5 @@
+import errno
+import io
 import os
 import subprocess
 import sys
@@ -116,6 +118,97 @@ def test_predict_of_nothing_readable_fails(digits_run, photos, tmp_path):
     assert "no photo to look at" in result.stderr
     with pytest.raises(FileNotFoundError, match="no folder 'nowhere'"):
         run("predict", digits_run, photos, "--save", "nowhere/out.png")
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "message"),
+    [
+        ("--save", "noext", "must name a file that ends in .png or .jpg or"),
+        ("--save", "out.txt", "must name a file that ends in .png"),
+        ("--save", "folder.png", "must name a file"),
+        ("--heatmap", "noext", "--heatmap must name a file that ends in .png"),
+        ("--heatmap", ".png", "must name a file that ends in .png"),
+    ],
+)
+def test_pictures_of_no_known_format_are_refused_at_once(tmp_path, option, name, message):
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(ValueError, match=message):
+        run("predict", "no model, for it is not asked for", tmp_path, option, tmp_path / name)
+    with pytest.raises(ValueError, match="--output must name a file that ends in .tflite"):
+        run("export", "no model", "no data", "--output", tmp_path / "small.lite")
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_at_once(tmp_path, monkeypatch):
+    def refuse(*arguments, **options):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    for option in ("--save", "--heatmap"):
+        with pytest.raises(OSError, match=str(tmp_path)):
+            run("predict", "no model", tmp_path, option, tmp_path / "out.png")
+
+
+def test_pictures_are_written_under_the_name_they_are_asked_for(digits_run, photos, tmp_path):
+    for name in ("OUT.PNG", "out.svg", "out.tiff", "out.webp"):
+        target = tmp_path / "written" / name
+        target.parent.mkdir(exist_ok=True)
+        result = run("predict", digits_run / "model_int8.tflite", photos, "--save", target)
+        assert f"Wrote {target}" in result.stdout
+        assert [path.name for path in target.parent.iterdir()] == [name]
+        target.unlink()
+
+
+def test_photos_below_a_hidden_folder_or_beside_this_one(digits_run, photos, tmp_path, monkeypatch):
+    """The way to a folder that was named is no business of the rule on hidden files."""
+    hidden = tmp_path / ".cache" / "photos"
+    hidden.parent.mkdir()
+    photos.rename(hidden)
+    (hidden / ".thumbnails").mkdir()
+    (hidden / ".thumbnails" / "x.png").write_bytes((hidden / "broken.jpg").read_bytes())
+    (hidden / "Thumbs.db").write_bytes(b"")
+    (tmp_path / ".cache" / "here").mkdir()
+    monkeypatch.chdir(tmp_path / ".cache" / "here")
+    model = digits_run / "model_int8.tflite"
+    for folder in (hidden, "../photos", "../../.cache/photos"):
+        result = run("predict", model, folder)
+        assert result.stdout.count(".png: ") == 3
+        assert "1 of 4 files could not be read" in result.stderr
+    monkeypatch.chdir(hidden)
+    assert run("predict", model, ".").stdout.count(".png: ") == 3
+
+
+def test_a_photo_that_is_missing_is_found_out_before_any_is_looked_at(digits_run, photos):
+    with pytest.raises(FileNotFoundError, match="no photo or folder 'nowhere'"):
+        run("predict", digits_run / "model_int8.tflite", photos, "nowhere")
+    assert len(cli._files([photos])) == 4
+
+
+def test_names_that_are_no_utf_8_are_printed(digits_run, photos, tmp_path):
+    for photo in photos.glob("* is *.png"):
+        photo.rename(photos / os.fsdecode(f"é {photo.name}".encode("latin-1")))
+    folder = tmp_path / os.fsdecode(b"gro\xdf")
+    photos.rename(folder)
+    save = folder / os.fsdecode(b"caf\xe9.png")
+    result = run("predict", digits_run / "model_int8.tflite", folder, "--save", save)
+    assert result.stdout.count("groß/é ") == 3
+    assert "groß/broken.jpg: skipped" in result.stderr
+    assert "groß/café.png" in result.stdout
+    assert save.is_file()
+
+
+def test_labels_that_the_terminal_does_not_know_are_escaped(digits_run, photos, monkeypatch):
+    """As on Windows, and where output goes to a file."""
+    loaded = kv.export.load(digits_run / "model_int8.tflite")
+    loaded.labels = [f"猫{number}" for number in range(10)]
+    monkeypatch.setattr(kv.export, "load", lambda path: loaded)
+    said = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr("sys.stdout", said)
+    monkeypatch.setattr("sys.argv", ["kvision", "predict", "model.tflite", str(photos)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code
+    said.seek(0)
+    assert said.read().count(r"\u732b") == 9
 
 
 def test_export_writes_and_verifies(digits_run, tmp_path):

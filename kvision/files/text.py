@@ -104,7 +104,8 @@ def readable(name):
     Args:
         name: a path as Python has it, which holds lone surrogates for such bytes.
     """
-    return decode(os.fsencode(name).replace(b"\0", b"?"), None)
+    parts = os.fsencode(name).replace(b"\0", b"?").split(b"/")  # may have different encodings
+    return "/".join(decode(part, None) for part in parts)
 
 
 def _exact(content, name):

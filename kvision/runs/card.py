@@ -2,6 +2,7 @@
 
 from string import Template
 
+from kvision.files.text import readable
 from kvision.runs import classifying, detecting, segmenting
 from kvision.runs.tables import escape
 
@@ -69,15 +70,15 @@ def model_card(card, run_dir):
     best = (passed or exported or ["model.keras"])[-1]
     shape = f"{height}, {width}, {channels}"
     return CARD.substitute(
-        name=card["name"],
+        name=readable(card["name"]),
         verdict=_verdict(card),
         architecture=architecture["name"],
         parameters=f"{architecture['parameters']:,}",
         input=f"{height}x{width}x{channels}",
         classes_count=len(card["classes"]),
         created=card["created"],
-        command=card["command"] or "a call of kv.runs.release",
-        data=card["data"] or "Not described.",
+        command=readable(card["command"]) or "a call of kv.runs.release",
+        data=readable(card["data"]) or "Not described.",
         classes=", ".join(escape(name) for name in card["classes"]),
         scores=task.scores(card["metrics"]),
         metric=task.METRIC,

@@ -173,12 +173,12 @@ class BoxViewer:
         return f"{count}{': ' if told else ''}{', '.join(told)}{f' and {more} more' * bool(more)}"
 
     def save(self, path):
-        """Writes the photo with its boxes in its own size, or a figure of several photos."""
+        """Writes the photo with its boxes in its own size, or a figure: of several, or in lines."""
         from PIL import Image
 
         classes = [part["classes"].max(initial=-1) for part in self.found]
         names = names_of(self.loaded, max(classes) + 1)
-        if len(self.pictures) > 1:
+        if len(self.pictures) > 1 or str(path).lower().endswith(".svg"):  # not Pillow's
             visualize.detections(
                 [at_most(picture) for picture in self.pictures], self.found, names=names
             ).savefig(path)
