@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from kvision.data.splits import parse_split
-from kvision.files.names import check_names
+from kvision.files.names import check_different, check_names
 from kvision.ops.masks import VOID
 
 
@@ -23,7 +23,7 @@ class LabelFeature:
     names: list
 
     def __post_init__(self):
-        check_names(self.names)
+        check_different(check_names(self.names))
 
     @property
     def num_classes(self):
@@ -45,7 +45,7 @@ class MaskFeature:
     void: int = VOID
 
     def __post_init__(self):
-        check_names(self.names)
+        check_different(check_names(self.names))
 
     @property
     def num_classes(self):

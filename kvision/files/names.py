@@ -28,6 +28,22 @@ def check_names(names, what="The class names"):
     return names
 
 
+def check_different(names, what="The class names"):
+    """Raises `ValueError` where two of some names are the same: what is kept by name would merge.
+
+    Args:
+        names: a list of names.
+        what: whose they are, to begin the message with.
+    """
+    first = {}
+    for position, name in enumerate(names):
+        if first.setdefault(name, position) != position:
+            raise ValueError(
+                f"{what} must all be different. Received: {name!r} at the positions "
+                f"{first[name]} and {position}. Rename one."
+            )
+
+
 def _fault(name):
     if not isinstance(name, str):
         return "is no text"

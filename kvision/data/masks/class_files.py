@@ -4,6 +4,7 @@ import os
 import re
 
 from kvision.data.listing import refusal
+from kvision.files.names import check_different
 from kvision.files.text import read_text
 
 NAME_FILES = ("classes.txt", "class_names.txt", "labels.txt", "label_names.txt", "names.txt")
@@ -71,8 +72,9 @@ def _joined(names, colours, root):
             f"Received: {len(named)} names and {len(colours)} colours"
         )
     voids = [rgb for (rgb, _), name in zip(colours, named, strict=True) if is_void(name)]
-    kept = {name: rgb for (rgb, _), name in zip(colours, named, strict=True) if not is_void(name)}
-    return names, kept, voids
+    kept = [(name, rgb) for (rgb, _), name in zip(colours, named, strict=True) if not is_void(name)]
+    check_different([name for name, _ in kept], f"The class names beside the masks in {root}")
+    return names, dict(kept), voids
 
 
 def is_void(name):

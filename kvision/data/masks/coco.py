@@ -31,7 +31,8 @@ def coco_masks(path, files, seed=0):
     Raises:
         ValueError: if there are more categories than a mask can hold.
     """
-    names = ["background", *next(iter(files.values())).names]
+    categories = next(iter(files.values())).names
+    names = list(dict.fromkeys(["background", *categories]))  # some files list it too
     if len(names) > MOST_CLASSES:
         raise ValueError(
             f"{path} must hold 1 to {MOST_CLASSES - 1} categories to be served as class masks. "
@@ -39,7 +40,7 @@ def coco_masks(path, files, seed=0):
         )
     refused, repaired, records, splits, infos = [], [], [], {}, {}
     for split, file in files.items():
-        index_of = {key: label + 1 for key, label in file.label_of.items()}
+        index_of = {key: names.index(categories[label]) for key, label in file.label_of.items()}
         rows, counts = [], np.zeros(len(names), "int64")
         for name, verdict, regions, dropped in usable_images(file, unpaintable, refused):
             rows.append((os.fsencode(name), verdict.decoder, verdict.orientation, len(records)))

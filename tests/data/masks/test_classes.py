@@ -175,3 +175,19 @@ def test_look_up_equals_a_loop():
     pixels = random.choice(np.array([300, 7, 65000, 255, 8]), (20, 30))
     expected = [[table.values.get(int(value), 255) for value in row] for row in pixels]
     np.testing.assert_array_equal(table.look_up(pixels, False), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("classes.txt", "sky\nroad\nsky\n"),
+        ("label_colors.txt", "128 128 128 sky\n128 64 128 road\n0 0 0 sky\n"),
+    ],
+)
+def test_two_classes_of_a_name(save_folder, name, text):
+    root = save_folder(stripes(0, 1, 2), stripes(1, 0, 255))
+    (root / name).write_text(text)
+    with pytest.raises(
+        ValueError, match="must all be different. Received: 'sky' at the positions 0 a"
+    ):
+        kv.data.load(root)

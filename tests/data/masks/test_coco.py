@@ -216,6 +216,20 @@ def test_what_cannot_be_served_is_named(coco, served, tmp_path, save_image):
         kv.data.load(path, errors="raise")
 
 
+def test_a_category_called_background_is_the_background(coco, served):
+    path = coco(
+        [
+            {"category_id": 18, "segmentation": [square(0, 0, 16, 12)]},
+            {"category_id": 3, "segmentation": [square(1, 2, 5, 6)]},
+        ]
+    )
+    path.write_text(path.read_text().replace('"dog"', '"background"'))
+    masks, info = served(path)
+    assert info.class_names == ["background", "car", "brush"]
+    assert masks[0].sum() == 16
+    assert info.splits["train"].class_counts == {"background": 1, "car": 1, "brush": 0}
+
+
 def test_one_bad_annotation_leaves_the_others(coco, served):
     good = {"category_id": 3, "segmentation": [square(1, 2, 5, 6)]}
     for bad in ({"segmentation": []}, {"category_id": 7}, {"segmentation": [[1, 2]]}):
