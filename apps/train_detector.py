@@ -6,9 +6,9 @@ Another net:   add --model FasterRCNN --option feature_pyramid=True, --model Mas
 Fine-tuning:   add --backbone-weights imagenet (downloads once), or --weights saved_models/other
 Several hosts: start it on each with TF_CONFIG set, in a folder they share; then once without
 
-The data is a VOC folder, a COCO .json, a .csv of boxes, a TFDS name or 'scenes'. A killed run goes
-on when the same command is started again. Phones get SSDLite and SSD300; the two-stage networks
-are for the desk, and leave a SavedModel.
+The data is a VOC, COCO or YOLO folder, a COCO .json, a .csv of boxes, a TFDS name or 'scenes'. A
+killed run goes on when the same command is started again. Phones get SSDLite and SSD300; the
+two-stage networks are for the desk, and leave a SavedModel.
 """
 
 import argparse
@@ -48,7 +48,7 @@ parser = argparse.ArgumentParser(
     formatter_class=argparse.RawDescriptionHelpFormatter,
 )
 add = parser.add_argument
-add("data", help="a VOC folder, a COCO .json, a .csv of boxes, a TFDS name or 'scenes'")
+add("data", help="a VOC or YOLO folder, a COCO .json, a .csv of boxes, a TFDS name or 'scenes'")
 add("--run", type=Path, default="saved_models/detector", help="the folder that the run leaves")
 add("--model", default="SSDLite", help="a detector that `kvision models` lists (default SSDLite)")
 add("--backbone", help="a classifier to build on; the model's own by default")
@@ -89,8 +89,8 @@ if args.mixed_precision:
 source = {"source": args.data, **dict(args.data_option)}
 if args.data == "scenes":
     source = {"size": tuple(args.size), "train": 2000, "validation": 100, "test": 200, **source}
-elif args.model in MASKS:
-    source = {"annotations": "instances", **source}
+else:
+    source = {"annotations": "instances" if args.model in MASKS else "boxes", **source}
 try:
     info = kv.data.load(**source, with_info=True)[1]
     if "objects" not in info.features:

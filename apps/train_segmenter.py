@@ -6,8 +6,9 @@ Another net:   add --model DeepLabV3Plus --backbone ResNet50, or --model SegNet
 Fine-tuning:   add --backbone-weights imagenet (downloads once), or --weights saved_models/other
 Several hosts: start it on each with TF_CONFIG set, in a folder they share; then once without
 
-The data is a folder of images beside a folder of masks, a VOC, Cityscapes or CamVid folder, a COCO
-.json, a TFDS name or 'scenes'. A killed run goes on when the same command is started again.
+The data is a folder of images beside a folder of masks, a VOC, Cityscapes, CamVid, COCO or YOLO
+folder, a COCO .json, a TFDS name or 'scenes'. A killed run goes on when the same command is started
+again.
 """
 
 import argparse
@@ -90,6 +91,8 @@ if args.mixed_precision:
 source = {"source": args.data, **dict(args.data_option)}
 if args.data == "scenes":
     source = {"size": tuple(args.size), "train": 2000, "validation": 100, "test": 200, **source}
+else:
+    source = {"annotations": "masks", **source}
 try:
     info = kv.data.load(**source, with_info=True)[1]
     if "segmentation_mask" not in info.features:

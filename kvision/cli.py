@@ -32,8 +32,8 @@ Model = Annotated[
 Data = Annotated[
     str,
     typer.Argument(
-        help="A folder of class folders, or of images beside masks, a VOC folder, an .npz file, a "
-        "COCO .json, a .csv of boxes, a TFDS name, 'digits' or 'scenes'."
+        help="A folder of class folders, or of images beside masks, a VOC, COCO or YOLO folder, an "
+        ".npz file, a COCO .json, a .csv of boxes, a TFDS name, 'digits' or 'scenes'."
     ),
 ]
 Split = Annotated[

@@ -21,7 +21,7 @@ ALLOWED = {
     "models": ({"models", "files", "layers", "losses", "ops", "registry"}, KERAS),
     "data": (
         {"data", "files", "layers", "ops", "quiet"},
-        KERAS | {"tensorflow", "tensorflow_datasets", "PIL", "sklearn", "scipy"},
+        KERAS | {"tensorflow", "tensorflow_datasets", "PIL", "sklearn", "scipy", "yaml"},
     ),
     "training": ({"training", "files", "losses", "metrics"}, KERAS | {"tensorflow"}),
     "evaluation": ({"evaluation", "files", "ops", "metrics"}, KERAS | {"scipy", "pycocotools"}),

@@ -10,12 +10,15 @@ from kvision.data.info import RepairedBox, SkippedFile
 from kvision.data.listing import entries
 from kvision.data.masks.regions import decode_runs, fill_polygons
 from kvision.data.places import find_pictures, outside
-from kvision.data.splits import ALIASES
+from kvision.data.split_lists import files_of_splits
+from kvision.data.splits import ALIASES, ORDER
 from kvision.data.verdicts import check_folder
 from kvision.files.text import read_text
 
 _MANY = 200
 _PREFIX = "instances_"
+_UNSORTED = "default"  # CVAT's word for what is in no split
+_BESIDE = "_annotations.coco.json"  # Roboflow's, beside the pictures of each split
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +46,7 @@ class CocoFile:
 
 
 def is_coco_folder(path):
-    """Whether a folder holds instances files, itself or in its folder `annotations`."""
+    """Whether a folder holds instances files, itself, in `annotations`, or one in each split."""
     return bool(_instances_files(path))
 
 
@@ -51,7 +54,8 @@ def read_coco(path, image_folder=None):
     """Reads one instances file, or all of a folder.
 
     Args:
-        path: a `.json` file, or a folder with `annotations/instances_train2017.json` and the like.
+        path: a `.json` file, or a folder with `annotations/instances_train2017.json` or
+            `train/_annotations.coco.json` and the like.
         image_folder: where the images lie; None looks for `images` beside the file, the file's own
             folder, and COCO's layout (`annotations/instances_val2017.json` beside `val2017/`).
 
@@ -173,7 +177,7 @@ def _unknown(region, label_of):
 
 
 def _instances_files(path):
-    """Split name -> instances files of a folder in COCO's layout."""
+    """Split name -> instances files of a folder in COCO's layout, or in Roboflow's."""
     found = {}
     for folder in (os.path.join(path, "annotations"), path):
         for entry in entries(folder) if os.path.isdir(folder) else ():
@@ -181,9 +185,13 @@ def _instances_files(path):
             if ending.lower() != ".json" or not stem.startswith(_PREFIX) or not entry.is_file():
                 continue
             word = stem.removeprefix(_PREFIX).rstrip("0123456789_-").lower()
-            if word in ALIASES:
-                found.setdefault(ALIASES[word], []).append(entry.path)
-    return {split: found[split] for split in dict.fromkeys(ALIASES.values()) if split in found}
+            split = "train" if word == _UNSORTED else ALIASES.get(word)
+            if split:
+                found.setdefault(split, []).append(entry.path)
+    if not found:
+        for split, top in files_of_splits(path, _BESIDE):
+            found.setdefault(split, []).append(os.path.join(path, top, _BESIDE))
+    return {split: found[split] for split in ORDER if split in found}
 
 
 def _parse(path, image_folder):

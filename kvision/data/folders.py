@@ -19,15 +19,23 @@ from kvision.data.listing import (
     SHOWN,
     entries,
     folders,
+    holds,
     list_files,
     looks_like_image,
     report,
 )
+from kvision.data.masks.layouts import IMAGE_FOLDERS, MASK_FOLDERS
 from kvision.data.order import stratified_order
 from kvision.data.sources import readable_dataset
-from kvision.data.splits import ALIASES
+from kvision.data.splits import ALIASES, ORDER
 from kvision.data.verdicts import check_folder
 from kvision.files.text import readable
+
+# Names of folders of pictures, and of what goes with pictures, in layouts other than class folders.
+_PICTURES = frozenset((*IMAGE_FOLDERS, "image_2", "data")) - {"x"}
+_TRUTHS = frozenset((*MASK_FOLDERS, "ann", "anns", "annots", "xml", "xmls", "bbox", "boxes")) - {
+    "y"
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +80,7 @@ def image_folder(path, errors="skip", seed=0):
             `errors="raise"`, if any file cannot be served.
     """
     root = os.path.realpath(path)
-    layout = _layout(root, path)
+    layout, notes = _layout(root, path)
     listings = {split: _list_classes(root, top) for split, top in layout.items()}
     classes = sorted({name for listing in listings.values() for name in listing.files})
     names = [
@@ -104,7 +112,7 @@ def image_folder(path, errors="skip", seed=0):
         splits[split] = [rows[i] for i in stratified_order(labels, seed)]
         infos[split] = SplitInfo(len(rows), dict(zip(classes, counts, strict=True)))
     served = sum(info.num_examples for info in infos.values())
-    report(path, refused, errors, served, _empty_classes(empty))
+    report(path, refused, errors, served, [*notes, *_empty_classes(empty)])
     features = {"image": ImageFeature((None, None, 3)), "label": LabelFeature(classes)}
     info = DatasetInfo(str(path), SplitDict(infos), features, tuple(refused))
     return FolderSource(info, splits)
@@ -116,30 +124,59 @@ class _Listing:
     refused: list
 
 
+def is_class_folder(path):
+    """Whether a folder may hold class folders, or train, val and test folders of such."""
+    root = os.path.realpath(path)
+    inside = folders(root)
+    return bool(_split_folders(root, inside)) or _may_be_classes(inside) and not _wrap(root, inside)
+
+
+def _split_folders(root, inside):
+    return [
+        name
+        for name in inside
+        if name.lower() in ALIASES and _may_be_classes(folders(os.path.join(root, name)))
+    ]
+
+
+def _may_be_classes(names):
+    """Whether folders of these names may be classes, not parts of another layout."""
+    words = {name.lower() for name in names} - {"x", "y"}
+    if words & _PICTURES and words & _TRUTHS:
+        return False
+    return bool(names) and not (words and (words <= ALIASES.keys() or words <= _PICTURES))
+
+
+def _wrap(root, inside):
+    """Whether the pictures lie deeper: in folders of one folder, and others hold other files."""
+    full = [name for name in inside if holds(os.path.join(root, name), looks_like_image)]
+    if len(full) != 1:
+        return False
+    if any(looks_like_image(entry.name) for entry in entries(os.path.join(root, full[0]))):
+        return False
+    others = [os.path.join(root, name) for name in inside if name != full[0]]
+    return all(holds(other, lambda name: os.path.splitext(name)[1] != "") for other in others)
+
+
 def _layout(root, path):
     """Split name -> its folder relative to `root` ("" where the classes lie in `root` itself)."""
     inside = folders(root)
-    if not inside:
-        raise ValueError(
-            f"{path} must hold one folder for each class (or train, val and test folders of such). "
-            f"It holds no folder. Put the images of each class in a folder named after it."
-        )
-    nested = [
-        name for name in inside if name.lower() in ALIASES and folders(os.path.join(root, name))
-    ]
+    nested = _split_folders(root, inside)
     if not nested:
-        return {"train": ""}
-    layout = {}
+        return {"train": ""}, []
+    layout, unsorted = {}, []
     for name in inside:
         split = ALIASES.get(name.lower())
-        if name not in nested or split in layout:
+        if split and name not in nested:
+            unsorted.append(f"{name} holds no class folders and is left out")
+            continue
+        if split is None or split in layout:
             raise ValueError(
                 f"{path} must hold either class folders or one train, one val and one test folder "
                 f"of class folders, not a mixture. Received: {sorted(inside)}. Move {name!r} away."
             )
         layout[split] = name
-    order = ("train", "validation", "test")
-    return {split: layout[split] for split in order if split in layout}
+    return {split: layout[split] for split in ORDER if split in layout}, unsorted
 
 
 def _list_classes(root, top):

@@ -8,19 +8,15 @@ import pathlib
 
 from kvision.data.arrays import digits, npz
 from kvision.data.boxes.csv_boxes import csv_boxes
-from kvision.data.boxes.voc import is_voc_folder, voc_boxes
 from kvision.data.coco import KINDS, coco
-from kvision.data.coco_files import is_coco_folder
 from kvision.data.fingerprint import listed
-from kvision.data.folders import image_folder
-from kvision.data.masks.mask_folder import is_mask_folder, mask_folder
+from kvision.data.recognising import FILE_OPTIONS, folder_opener
 from kvision.data.splits import parse_split
 from kvision.data.tfds_source import is_tfds_name, load_tfds, tfds_names
+from kvision.data.yolo import yolo
 from kvision.files.reading import reading
 
 _EMBEDDED = ("digits", "scenes")
-_MASK_OPTIONS = ("class_names", "colors", "void")
-_FILE_OPTIONS = ("image_folder",)
 
 
 def load(
@@ -50,15 +46,18 @@ def load(
             - a folder of class folders, or of train, val and test folders of class folders;
             - a folder of images beside a folder of masks (`images` and `masks`, `train` and
               `trainannot`, ...), or in the layout of VOC or Cityscapes; see docs/data.md;
-            - a folder of pictures beside VOC's XML files (`JPEGImages`, `Annotations`);
+            - a folder of pictures and VOC's XML files (`JPEGImages`, `Annotations`);
+            - a folder of pictures and YOLO's labels (`images`, `labels`), or its `data.yaml`;
             - a `.json` file of COCO instances beside its images, or a folder with
-              `annotations/instances_train2017.json` and the like;
-            - a `.csv` file with a row for each box, beside its images;
+              `annotations/instances_train2017.json` or `train/_annotations.coco.json` and the like;
+            - a `.csv` file with a row for each box, beside its images, or a folder with
+              `train/_annotations.csv` and the like;
             - an `.npz` file with `x_train, y_train, x_test, y_test`, or `x, y`, or
               `images, labels`;
             - the name of a TFDS data set, `"tfds:cifar10"` or plainly `"cifar10"`.
 
-            A folder or file of that name goes before a TFDS name.
+            A folder or file of that name goes before a TFDS name. What lies in a single folder
+            inside a folder is found, too.
         split: None for a dict of all splits; a string such as `"train"`, `"train[:80%]"`,
             `"train[-100:]"`, `"train+test"` for one dataset; a list of strings for a list.
             `"val"` and `"valid"` mean `"validation"`.
@@ -67,8 +66,9 @@ def load(
             them.
         seed: the order of the examples of folders and files depends on it, and the scenes do.
         annotations: what to serve of a source that has several: `"masks"` of classes (the default
-            of VOC and COCO), `"boxes"`, or, for COCO, `"instances"`, which are boxes with the mask
-            of each object. Sources without a choice serve what they have.
+            of VOC and COCO, and of YOLO where all objects have outlines), `"boxes"`, or, for COCO
+            and YOLO, `"instances"`, which are boxes with the mask of each object. A folder that
+            lacks them is refused; other sources without a choice serve what they have.
         **options: of the source. Folders of masks take `class_names` (a list in the order of the
             values in the masks, or a dict of value to name), `colors` (a dict of class name to
             (red, green, blue) for coloured masks, or a list) and `void` (values or colours that
@@ -110,7 +110,7 @@ def load(
     datasets = _datasets(opened, split)
     if not with_info:
         return datasets
-    chosen = {key: options[key] for key in options if key not in _FILE_OPTIONS}
+    chosen = {key: options[key] for key in options if key not in FILE_OPTIONS}
     return datasets, listed(opened, {"seed": seed, "annotations": annotations, **chosen})
 
 
@@ -126,7 +126,7 @@ def _open_local(source, text, errors, seed, annotations, options):
         opener = functools.partial(scenes, seed=seed)
         known = set(inspect.signature(scenes).parameters) - {"seed"}
     elif path.is_dir():
-        opener, known = _folder_opener(path, errors, seed, annotations)
+        opener, known = folder_opener(path, errors, seed, annotations)
     elif path.is_file():
         opener, known = _file_opener(path, errors, seed, annotations)
     else:
@@ -141,35 +141,20 @@ def _open_local(source, text, errors, seed, annotations, options):
         return opener(**options)
 
 
-def _folder_opener(path, errors, seed, annotations):
-    """The function that opens a folder, and the options that it takes."""
-    masks, voc = is_mask_folder(path), is_voc_folder(path)
-    if annotations == "instances" and voc or annotations == "masks" and voc and not masks:
-        raise ValueError(
-            f"`annotations` of {path} must be 'boxes'{' or masks' * masks}, which are there. "
-            f"Received: {annotations!r}"
-        )
-    if voc and (annotations == "boxes" or not masks):
-        return functools.partial(voc_boxes, path, errors, seed), ()
-    if is_coco_folder(path) and (annotations or not masks):
-        return functools.partial(coco, path, errors, seed, annotations), _FILE_OPTIONS
-    if masks:
-        return functools.partial(mask_folder, path, errors, seed), _MASK_OPTIONS
-    return functools.partial(image_folder, path, errors, seed), ()
-
-
 def _file_opener(path, errors, seed, annotations):
     """The function that opens a file, and the options that it takes."""
     ending = path.suffix.lower()
     if ending == ".npz":
         return functools.partial(npz, path, errors, seed), ()
     if ending == ".json":
-        return functools.partial(coco, path, errors, seed, annotations), _FILE_OPTIONS
+        return functools.partial(coco, path, errors, seed, annotations), FILE_OPTIONS
     if ending == ".csv":
-        return functools.partial(csv_boxes, path, errors, seed), _FILE_OPTIONS
+        return functools.partial(csv_boxes, path, errors, seed), FILE_OPTIONS
+    if ending in (".yaml", ".yml"):
+        return functools.partial(yolo, path, errors, seed, annotations), ()
     raise ValueError(
-        "A file given as `source` must be an .npz archive of arrays, a COCO .json file or a .csv "
-        "file of boxes. "
+        "A file given as `source` must be an .npz archive of arrays, a COCO .json file, a .csv "
+        "file of boxes or YOLO's data.yaml. "
         f"Received: {str(path)!r}. For single images give the folder that they lie in."
     )
 
@@ -180,7 +165,7 @@ def _maybe_tfds(source, text, path):
         not isinstance(source, str)
         or os.sep in text
         or text.startswith((".", "~"))
-        or path.suffix.lower() in (".npz", ".json", ".csv")
+        or path.suffix.lower() in (".npz", ".json", ".csv", ".yaml", ".yml")
     )
     # TFDS names may carry a configuration: "coco/2017".
     if looks_like_path and not is_tfds_name(text):
@@ -213,5 +198,5 @@ def _unknown(text, name):
     return ValueError(
         f"Unknown source {text!r}.{hint} `source` must be 'digits', a folder of class folders or "
         "of images and masks or boxes, 'scenes', an .npz file, a COCO .json file, a .csv file of "
-        "boxes, or the name of a TFDS data set ('tfds:cifar10' or 'cifar10')."
+        "boxes, YOLO's data.yaml, or the name of a TFDS data set ('tfds:cifar10' or 'cifar10')."
     )

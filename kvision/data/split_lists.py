@@ -1,9 +1,9 @@
-"""Text files that say which pictures are to train, validate and test on."""
+"""Files that say which pictures are to train, validate and test on."""
 
 import os
 import re
 
-from kvision.data.listing import entries, looks_like_image, refusal
+from kvision.data.listing import entries, folders, looks_like_image, refusal
 from kvision.data.splits import ALIASES
 from kvision.files.text import read_text
 
@@ -11,12 +11,12 @@ _BOTH = "trainval.txt"
 _COLUMNS = re.compile(r"(\s+-?\d+)+$")  # "Abyssinian_100 1 1 1", "000012 -1"
 
 
-def split_lists(root, folders, known):
+def split_lists(root, places, known):
     """The lists `train.txt`, `val.txt` and `test.txt` of the first folder that has one.
 
     Args:
         root: the folder, a real path.
-        folders: where to look, relative to `root`.
+        places: where to look, relative to `root`.
         known: what the lines can mean: a container of stems.
 
     Returns:
@@ -24,7 +24,7 @@ def split_lists(root, folders, known):
         mean none of the known stems are in it as they are: they are looked up, never opened.
         `trainval.txt` is "train" where there is neither `train.txt` nor `val.txt`.
     """
-    for folder in folders:
+    for folder in places:
         wanted = {split: [] for split in dict.fromkeys(ALIASES.values())}
         for split, path in _lists(root, folder):
             wanted[split] += _stems(path, known)
@@ -34,6 +34,20 @@ def split_lists(root, folders, known):
         if any(wanted.values()):
             return {split: list(dict.fromkeys(stems)) for split, stems in wanted.items() if stems}
     return {}
+
+
+def files_of_splits(path, name):
+    """Where a file of this name lies in a folder, or in those of train, val and test in it.
+
+    Returns:
+        A list of (split name, folder relative to `path`); the folder itself is "train".
+    """
+    tops = [("train", ""), *((ALIASES.get(top.lower()), top) for top in folders(path))]
+    return [
+        (split, top)
+        for split, top in tops
+        if split and os.path.isfile(os.path.join(path, top, name))
+    ]
 
 
 def _lists(root, folder):

@@ -14,6 +14,7 @@ ALIASES = {
     "test": "test",
     "testing": "test",
 }
+ORDER = tuple(dict.fromkeys(ALIASES.values()))
 _PIECE = re.compile(r"^\s*(?P<name>\w+)\s*(?:\[\s*(?P<slice>[^\[\]]*?)\s*\])?\s*$")
 _BOUNDARY = re.compile(r"^(?P<number>-?\d[\d_]*(?:\.\d+)?)\s*(?P<percent>%?)$")
 
@@ -68,6 +69,21 @@ def parse_split(split, sizes):
             "Ask for a larger slice."
         )
     return pieces
+
+
+def split_of(path):
+    """The split that a file belongs to by the first folder on its way that is called after one.
+
+    Example:
+
+    >>> split_of("images/val2017/1.jpg"), split_of("images/1.jpg")
+    ('validation', 'train')
+    """
+    for folder in path.replace("\\", "/").split("/")[:-1]:
+        word = folder.lower().rstrip("0123456789_-")
+        if word in ALIASES:
+            return ALIASES[word]
+    return "train"
 
 
 def canonical_split(split, names):

@@ -13,14 +13,21 @@ from kvision.data.boxes.csv_columns import find_columns
 from kvision.data.info import RepairedBox, SkippedFile
 from kvision.data.listing import report
 from kvision.data.places import find_pictures
-from kvision.data.splits import ALIASES
+from kvision.data.split_lists import files_of_splits
+from kvision.data.splits import ALIASES, ORDER
 from kvision.data.units import are_shares
 from kvision.data.verdicts import check_folder
 from kvision.files.text import read_text
 
 _ROUNDING = 1e-6
 _FAR = 1.0  # how far over the border, in pictures, a box may reach that is relative
+_BESIDE = "_annotations.csv"  # Roboflow's, beside the pictures of each split
 _DELIMITERS = ",;\t"
+
+
+def is_csv_folder(path):
+    """Whether a folder, or those of train, val and test in it, holds Roboflow's CSV file."""
+    return bool(files_of_splits(path, _BESIDE))
 
 
 def csv_boxes(path, errors="skip", seed=0, image_folder=None):
@@ -31,7 +38,7 @@ def csv_boxes(path, errors="skip", seed=0, image_folder=None):
     alphabet.
 
     Args:
-        path: the file.
+        path: the file, or a folder with `train/_annotations.csv` and the like.
         errors: "skip" leaves out what cannot be served and repairs boxes, with one warning that
             names them; "raise" stops instead.
         seed: the order of the examples in each split depends on it.
@@ -44,20 +51,14 @@ def csv_boxes(path, errors="skip", seed=0, image_folder=None):
         ValueError: if the file has no such columns, or nothing can be served, or, with
             `errors="raise"`, anything cannot be or has to be repaired.
     """
-    rows, columns = _read(path)
-    root = os.path.realpath(_root(path, image_folder))
-    written = [(row.get(columns["image"]) or "").strip() for _, row in rows]
-    places = find_pictures(root, [name for name in written if name], ("", "images"))
+    root, files = _files(path, image_folder)
     refused, members = [], {}
-    for (number, row), name in zip(rows, written, strict=True):
-        place, reason = places.get(name, (None, "it names no picture"))
-        reason = reason or _add(members, place, number, row, columns)
-        if reason:
-            refused.append(SkippedFile(f"row {number}, {name}", reason))
+    for split, file, top in files:
+        _collect(members, root, file, (top, os.path.join(top, "images")), split, refused)
     everything = [entry for _, boxes in members.values() for entry in boxes]
     relative = _are_relative([box for _, _, box in everything])
     names = sorted({label for _, label, _ in everything})
-    pictures = {split: [] for split in dict.fromkeys(ALIASES.values())}
+    pictures = {split: [] for split in ORDER}
     for name, verdict in zip(members, check_folder(root, list(members)), strict=True):
         if verdict.reason:
             refused.append(SkippedFile(name, verdict.reason))
@@ -111,9 +112,21 @@ def _over(entries):
     ]
 
 
-def _add(members, name, number, row, columns):
+def _collect(members, root, file, beside, split, refused):
+    """Adds what the rows of a file say to what is known of each picture."""
+    rows, columns = _read(file)
+    written = [(row.get(columns["image"]) or "").strip() for _, row in rows]
+    places = find_pictures(root, [name for name in written if name], beside)
+    for (number, row), name in zip(rows, written, strict=True):
+        place, reason = places.get(name, (None, "it names no picture"))
+        reason = reason or _add(members, place, number, row, columns, split)
+        if reason:
+            refused.append(SkippedFile(f"row {number}, {name}", reason))
+
+
+def _add(members, name, number, row, columns, split):
     """Adds a row to what is known of its picture: its split and boxes; or says why it cannot."""
-    split = str(row.get(columns["split"]) or "train").strip().lower()
+    split = str(row.get(columns["split"]) or split).strip().lower()
     box, label = _box(row, columns), (row.get(columns["label"]) or "").strip()
     if split not in ALIASES:
         return f"it is of an unknown split {split!r}"
@@ -164,9 +177,13 @@ def _number(cell):
         return math.nan
 
 
-def _root(path, image_folder):
-    if image_folder is None:
-        return pathlib.Path(path).absolute().parent
-    if not os.path.isdir(image_folder):
+def _files(path, image_folder):
+    """The folder of all pictures, and of each file its split, path and folder of pictures."""
+    if os.path.isdir(path):
+        root = os.path.realpath(image_folder or path)
+        found = files_of_splits(path, _BESIDE)
+        return root, [(split, os.path.join(path, top, _BESIDE), top) for split, top in found]
+    root = pathlib.Path(path).absolute().parent if image_folder is None else image_folder
+    if not os.path.isdir(root):
         raise ValueError(f"`image_folder` must be a folder. Received: {str(image_folder)!r}")
-    return image_folder
+    return os.path.realpath(root), [("train", path, "")]

@@ -5,9 +5,10 @@ import os
 from kvision.data.boxes.box_source import BoxSource, Picture, Thing
 from kvision.data.boxes.voc_xml import check_voc_files, recall_voc_file, to_pixels
 from kvision.data.info import RepairedBox, SkippedFile
-from kvision.data.listing import folders, holds, list_files, looks_like_image, report
+from kvision.data.listing import entries, folders, holds, list_files, looks_like_image, report
 from kvision.data.masks.known_classes import VOC_NAMES
 from kvision.data.split_lists import split_lists
+from kvision.data.splits import ALIASES, ORDER, split_of
 from kvision.data.stems import Stems, by_stem
 from kvision.data.verdicts import check_folder, remembered
 
@@ -17,11 +18,13 @@ _XML_FOLDERS = ("Annotations", "annotations", "labels")
 
 def is_voc_folder(path):
     """Whether a folder holds pictures beside VOC's XML files."""
-    return _find(os.path.realpath(path)) is not None
+    return bool(_places(os.path.realpath(path)))
 
 
 def voc_boxes(path, errors="skip", seed=0):
     """Reads a folder in the layout of VOC: `JPEGImages`, `Annotations`, `ImageSets/Main`.
+
+    Pictures and XML files may also lie side by side, and in folders train, val and test.
 
     Corners in the files count pixels from 1 and are part of the box. The classes are VOC's where
     all are VOC's, else those that occur, in the order of the alphabet.
@@ -39,13 +42,14 @@ def voc_boxes(path, errors="skip", seed=0):
         ValueError: if nothing can be served, or, with `errors="raise"`, anything cannot be or has
             to be repaired.
     """
-    root, image_folder, xml_folder = _find(os.path.realpath(path))
-    refused = []
-    images = by_stem(_files(root, image_folder, looks_like_image, refused), image_folder)
-    xmls = by_stem(_files(root, xml_folder, _is_xml, refused), xml_folder)
+    root = os.path.realpath(path)
+    refused, images, xmls = [], {}, {}
+    for top, image_folder, xml_folder in _places(root):
+        images |= by_stem(_files(root, image_folder, looks_like_image, refused), image_folder, top)
+        xmls |= by_stem(_files(root, xml_folder, _is_xml, refused), xml_folder, top)
     stems = Stems({"pictures": images, "XML files": xmls})
     lists = os.path.join("ImageSets", "Main")
-    wanted = split_lists(root, [lists], stems.known) or {"train": sorted(xmls)}
+    wanted = split_lists(root, [lists], stems.known) or _as_they_lie(xmls)
     good = _check(root, wanted, stems, refused)
     names = _class_names(file for _, _, file in good.values())
     pictures = {}
@@ -122,18 +126,40 @@ def _class_names(files):
 def _files(root, folder, wanted, refused):
     found, strange = [], []
     list_files(root, folder, found, strange)
-    refused += strange
+    refused += [file for file in strange if file not in refused]
     return [name for name in found if wanted(name)]
 
 
-def _find(root):
-    """The folder, or the only one in it, and in it those of pictures and of XML files; or None."""
-    inside = folders(root)
+def _as_they_lie(xmls):
+    """Split name -> stems, by the folders in which the XML files lie."""
+    wanted = {split: [] for split in ORDER}
+    for stem in sorted(xmls):
+        wanted[split_of(xmls[stem][0])].append(stem)
+    return {split: stems for split, stems in wanted.items() if stems}
+
+
+def _places(root):
+    """What holds pictures and XML files: the folder, or those of splits in it, each with its two.
+
+    Both may be in one, side by side, as labelImg and Roboflow leave them.
+    """
+    found = _pair(root, "")
+    if found:
+        return [found]
+    splits = [name for name in folders(root) if name.lower() in ALIASES]
+    return [pair for pair in (_pair(root, name) for name in splits) if pair]
+
+
+def _pair(root, top):
+    """`top`, its folder of pictures and that of XML files, relative to `root`; or None."""
+    inside = folders(os.path.join(root, top))
     images = [name for name in _IMAGE_FOLDERS if name in inside]
     xmls = [name for name in _XML_FOLDERS if name in inside]
-    if images and xmls and holds(os.path.join(root, xmls[0]), _is_xml):
-        return root, images[0], xmls[0]
-    return _find(os.path.join(root, inside[0])) if len(inside) == 1 else None
+    if images and xmls and holds(os.path.join(root, top, xmls[0]), _is_xml):
+        return top, os.path.join(top, images[0]), os.path.join(top, xmls[0])
+    files = [entry.name for entry in entries(os.path.join(root, top)) if entry.is_file()]
+    beside = any(map(_is_xml, files)) and any(map(looks_like_image, files))
+    return (top, top, top) if beside else None
 
 
 def _is_xml(name):

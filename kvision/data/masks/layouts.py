@@ -14,7 +14,7 @@ from kvision.data.masks.known_classes import (
 )
 from kvision.data.masks.pairing import match
 from kvision.data.split_lists import split_lists
-from kvision.data.splits import ALIASES
+from kvision.data.splits import ALIASES, ORDER
 from kvision.data.stems import Stems, by_stem
 from kvision.files.text import readable
 
@@ -40,7 +40,6 @@ MASK_FOLDERS = (
 )
 # Masks of a split beside the folder of its images: "train" and "trainannot".
 _BESIDE = ("annot", "_annot", "_labels", "_masks", "_mask", "_gt")
-_ORDER = ("train", "validation", "test")
 _LISTS = (os.path.join("ImageSets", "Segmentation"), "ImageSets", "splits", "lists", "")
 _CAMVID = re.compile(r"^(0001TP|0006R0|0016E5|Seq05VD)_")
 
@@ -69,17 +68,8 @@ def find_layout(root):
         root: the folder, a real path.
 
     Returns:
-        The pair of the folder that they lie in (`root`, or the only folder in it, as in VOCdevkit)
-        and a function without arguments that lists it as a `Layout`; or None.
+        A function without arguments that lists it as a `Layout`; or None.
     """
-    lister = _lister(root)
-    if lister is None and len(folders(root)) == 1:
-        root = os.path.join(root, folders(root)[0])
-        lister = _lister(root)
-    return None if lister is None else (root, lister)
-
-
-def _lister(root):
     inside = set(folders(root))
     if {"JPEGImages", "SegmentationClass"} <= inside:
         return lambda: _voc(root)
@@ -163,7 +153,7 @@ def _has_images(root, folder):
 
 def _listed(root, places):
     layout = Layout({})
-    for split, images, masks in sorted(places, key=lambda place: _ORDER.index(place[0])):
+    for split, images, masks in sorted(places, key=lambda place: ORDER.index(place[0])):
         if split in layout.pairs:
             raise ValueError(
                 f"{root} must hold one folder for each split. Received another of the split "
@@ -278,5 +268,5 @@ def _cityscapes(root, truth):
             layout.refused += refused
         else:
             layout.notes.append(f"{places[0]} holds no masks and is left out")
-    layout.pairs = {split: found[split] for split in _ORDER if split in found}
+    layout.pairs = {split: found[split] for split in ORDER if split in found}
     return layout

@@ -49,8 +49,8 @@ def mask_folder(path, errors="skip", seed=0, class_names=None, colors=None, void
         ValueError: if the arguments do not fit, no pair can be served, or, with
             `errors="raise"`, any file cannot be.
     """
-    root, list_layout = find_layout(os.path.realpath(path))
-    layout = list_layout()
+    root = os.path.realpath(path)
+    layout = find_layout(root)()
     pairs = [pair for split in layout.pairs.values() for pair in split]
     image_names, mask_names = zip(*pairs, strict=True) if pairs else ((), ())
     images = dict(zip(image_names, check_folder(root, image_names), strict=True))

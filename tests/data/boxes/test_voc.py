@@ -342,7 +342,7 @@ def test_boxes_or_masks(voc, save_image):
     assert "segmentation_mask" in kv.data.load(root, "train").element_spec
     assert "segmentation_mask" in kv.data.load(root, "train", annotations="masks").element_spec
     assert "objects" in kv.data.load(root, "train", annotations="boxes").element_spec
-    with pytest.raises(ValueError, match="must be 'boxes' or masks.*Received: 'instances'"):
+    with pytest.raises(ValueError, match="must be 'masks' or 'boxes'.*Received: 'instances'"):
         kv.data.load(root, annotations="instances")
     shutil.rmtree(root / "SegmentationClass")
     with pytest.raises(ValueError, match="must be 'boxes'.*Received: 'masks'"):
