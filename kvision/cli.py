@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from kvision.files.text import readable
+from kvision.files.text import check_path, readable
 from kvision.files.writing import check_writable, writing
 from kvision.quiet import quietly
 
@@ -220,6 +220,7 @@ def export(
     resize: Resize = "stretch",
 ):
     """Write a TFLite file and prove it on labelled pictures; a file that fails is renamed."""
+    check_path(output)
     _check_target("--output", output, (".tflite",))
     kv = _kvision()
     folder = model if model.is_dir() else model.parent

@@ -1,5 +1,6 @@
 import errno
 import io
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 import kvision as kv
 from kvision import cli
 from kvision.runs import catalogue
+from kvision.runs.card import model_card
 
 
 def run(*arguments):
@@ -194,6 +196,33 @@ def test_names_that_are_no_utf_8_are_printed(digits_run, photos, tmp_path):
     assert "groß/broken.jpg: skipped" in result.stderr
     assert "groß/café.png" in result.stdout
     assert save.is_file()
+
+
+def test_models_in_folders_that_are_no_utf_8_are_refused_at_once(digits_run, tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    (folder / "saved_model").mkdir(parents=True)
+    (folder / "saved_model" / "saved_model.pb").write_bytes(b"")
+    (folder / "model.tflite").write_bytes(b"")
+    for file in ("model.tflite", "saved_model"):
+        with pytest.raises(ValueError, match="must be valid UTF-8"):
+            run("predict", folder / file, tmp_path)
+    with pytest.raises(ValueError, match="must be valid UTF-8"):
+        run("export", "no model", "no data", "--output", folder / "x.tflite")
+    model = kv.models.LeNet5(classes=2)
+    for write in (kv.export.tflite, kv.export.saved_model):
+        with pytest.raises(ValueError, match="must be valid UTF-8"):
+            write(model, folder / "new.tflite")
+    with pytest.raises(ValueError, match="must be valid UTF-8"):
+        kv.training.callbacks(folder)
+
+
+def test_cards_name_what_is_no_utf_8(digits_run):
+    card = json.loads((digits_run / "card.json").read_text())
+    card |= {"data": os.fsdecode(b"caf\xe9"), "command": os.fsdecode(b"python 'caf\xe9'")}
+    text = model_card(card, digits_run)
+    assert "\n\ncafé\n" in text
+    assert "`python 'café'`" in text
+    text.encode("utf-8")
 
 
 def test_labels_that_the_terminal_does_not_know_are_escaped(digits_run, photos, monkeypatch):

@@ -7,6 +7,7 @@ from kvision.export.labels import labels_of_run
 from kvision.export.metadata import read_metadata
 from kvision.export.report import Report
 from kvision.files.reading import reading
+from kvision.files.text import check_path
 
 ADVICE = "Export the model again, or copy the file again."
 _RANDOM = ("random", "multinomial", "rngreadandskip", "rng_bit_generator", "bernoulli")
@@ -64,6 +65,7 @@ def resolve(path):
 
 def kind_of(path):
     """`"tflite"`, `"saved_model"` or `"keras"`, from what `resolve` returned."""
+    check_path(path)
     if path.is_dir():
         return "saved_model"
     if path.suffix in (".tflite", ".keras"):

@@ -26,6 +26,7 @@ from kvision.export.label_maps import check_scores, is_segmenter
 from kvision.export.labels import check_label_count, read_labels
 from kvision.export.metadata import attach, build_metadata
 from kvision.export.savedmodel import check_model, check_not_random, export_graph
+from kvision.files.text import check_path
 from kvision.files.writing import writing
 from kvision.quiet import is_noise
 
@@ -97,6 +98,7 @@ def tflite(
     path = Path(path)
     if path.suffix != ".tflite":
         raise ValueError(f"`path` must end in '.tflite'. Received: {path}")
+    check_path(path)
     if quantize not in QUANTIZE:
         raise ValueError(f"`quantize` must be one of {QUANTIZE}. Received: {quantize!r}")
     check_model(model)

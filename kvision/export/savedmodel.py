@@ -8,6 +8,7 @@ import numpy as np
 
 from kvision.export.contents import is_random
 from kvision.export.runtime import load, predict_keras
+from kvision.files.text import check_path
 from kvision.files.writing import writing
 
 TOLERANCE = 1e-4
@@ -40,6 +41,7 @@ def saved_model(model, path):
     ```
     """
     path = Path(path)
+    check_path(path)
     _check_target(path)
     check_model(model)
     with writing(path) as folder:

@@ -108,6 +108,17 @@ def readable(name):
     return "/".join(decode(part, None) for part in parts)
 
 
+def check_path(path):
+    """Raises `ValueError` where TensorFlow, which knows UTF-8 alone, cannot have a path."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError(
+            "The path of a model must be valid UTF-8, for TensorFlow takes no other. "
+            f"Received: {str(path)!r}. Rename the folder or file."
+        ) from None
+
+
 def _exact(content, name):
     """The text in bytes of a known encoding, or None."""
     for mark, encoding in _MARKS:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import keras
 
+from kvision.files.text import check_path
 from kvision.files.writing import check_writable
 from kvision.training.best import BestEpoch
 from kvision.training.checkpoints import Checkpoints, check_unfinished
@@ -84,6 +85,7 @@ def callbacks(
     ```
     """
     run_dir = Path(run_dir)
+    check_path(run_dir)
     if patience is not None and (not isinstance(patience, int) or patience < 1):
         raise ValueError(f"`patience` must be None or an integer >= 1. Received: {patience!r}")
     if mode not in ("auto", "min", "max"):

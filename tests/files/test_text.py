@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from kvision.files.text import decode, read_text, read_xml, readable
+from kvision.files.text import check_path, decode, read_text, read_xml, readable
 
 MEANT = "chat\nKäse\nOh là là\n"
 CHINESE = "猫\n狗\n"
@@ -94,3 +94,9 @@ def test_xml_of_no_encoding_is_refused(tmp_path, content, reason):
 def test_any_name_of_a_file_can_be_saved():
     assert readable("Käse/猫.png") == "Käse/猫.png"
     assert readable(os.fsdecode("Käse/".encode() + b"K\xe4se.png")) == "Käse/Käse.png"
+
+
+def test_paths_that_tensorflow_does_not_take_are_refused():
+    check_path("Käse/猫.tflite")
+    with pytest.raises(ValueError, match=r"must be valid UTF-8.*udce9.*Rename"):
+        check_path(os.fsdecode(b"caf\xe9.tflite"))
