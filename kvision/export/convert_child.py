@@ -90,7 +90,7 @@ def _saved_model(path, input_shape, answer):
 
     folder = Path(path).with_suffix("")
     model = load_keras(path)
-    export_graph(model, folder, batch_size=1, input_shape=input_shape, answer=answer)
+    export_graph(model, folder, 1, input_shape, answer, in_float32=True)
     return str(folder)
 
 

@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from kvision.export.live import retraced
 from kvision.export.savedmodel import check_model
 from kvision.layers import ResizeLike
 
@@ -26,13 +27,6 @@ def check_scores(model):
         )
 
 
-def makers_of(model):
-    """`{id of a tensor: the layer that makes it}`, of a model whose layers are called once."""
-    return {
-        id(output): layer for layer in model.layers for output in keras.tree.flatten(layer.output)
-    }
-
-
 def before_upsampling(model):
     """The model without the activation and the up-sampling at its end.
 
@@ -40,20 +34,18 @@ def before_upsampling(model):
         model: a `keras.Model` from an image to scores `(batch, height, width, classes)`.
 
     Returns:
-        A `keras.Model` with copies of the weights, to scores on the coarsest map from which nothing
-        but enlarging and an activation leads to the output.
+        A `keras.Model` of the same layers, to scores on the coarsest map from which nothing but
+        enlarging and an activation leads to the output.
 
     Raises:
         ValueError: where the output is no map of scores for at least two classes.
     """
     check_scores(model)
-    copy = keras.models.clone_model(model)  # whose layers are called once
-    copy.set_weights(model.get_weights())
-    makers = makers_of(copy)
-    tensor = copy.outputs[0]
-    while _is_passed(makers[id(tensor)]):
-        tensor = keras.tree.flatten(makers[id(tensor)].input)[0]
-    return keras.Model(copy.inputs[0], tensor, name=model.name)
+    graph, makers = retraced(model)
+    tensor = graph.outputs[0]
+    while id(tensor) in makers and _is_passed(makers[id(tensor)][0]):
+        tensor = makers[id(tensor)][1][0]
+    return keras.Model(graph.inputs[0], tensor, name=model.name)
 
 
 def label_function(scores, size):

@@ -111,7 +111,6 @@ def tflite(
     with writing(path) as partial:
         workspace = partial.parent
         images = calibration_images(calibration, shape) if quantize == "int8" else None
-        model = as_float32(model)
         file = _convert(model, quantize, shape, images, answer, workspace)
         metadata = _metadata(model, file, shape[2], labels, answer, settings)
         own = {"quantize": quantize, "keras": keras.__version__, "kvision": _version()}
@@ -144,32 +143,6 @@ def _metadata(model, file, channels, labels, answer, settings):
         return build_detector_metadata(model.name, line, channels, order, settings, labels)
     segmenter = None if answer == "labels" else _segmenter_activation(model)
     return build_metadata(model.name, line, channels, labels, segmenter=segmenter)
-
-
-def as_float32(model):
-    """The model itself, or its copy in float32 where it was built for mixed precision."""
-    if not any(layer.compute_dtype in ("float16", "bfloat16") for layer in _layers(model)):
-        return model
-
-    def plain(value):
-        if isinstance(value, dict):
-            if value.get("class_name") == "DTypePolicy":
-                return {**value, "config": {**value["config"], "name": "float32"}}
-            return {key: plain(item) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return type(value)(map(plain, value))
-        return value
-
-    copy = type(model).from_config(plain(model.get_config()))
-    copy.set_weights(model.get_weights())
-    return copy
-
-
-def _layers(model):
-    for layer in model.layers:
-        yield layer
-        if isinstance(layer, keras.Model):
-            yield from _layers(layer)
 
 
 def _input_shape(model, input_shape):
@@ -221,7 +194,7 @@ def _convert(model, quantize, shape, images, answer, workspace):
     if keras.backend.backend() == "tensorflow":
         job["source"] = str(workspace / "graph")
         folder = workspace / "graph"
-        export_graph(model, folder, batch_size=1, input_shape=shape, answer=answer)
+        export_graph(model, folder, 1, shape, answer, in_float32=True)
     else:
         # Graphs that come from another backend convert to many more operators: the child builds
         # the model anew under TensorFlow.

@@ -10,9 +10,9 @@ import numpy as np
 from kvision.export.contents import describe, kind_of, resolve
 from kvision.export.detection_tally import SURE, DetectionTally
 from kvision.export.detectors import POSTPROCESS
-from kvision.export.litert import as_float32
+from kvision.export.live import half_layers
 from kvision.export.report import Report
-from kvision.export.runtime import load, wrap
+from kvision.export.runtime import load, load_keras, wrap
 from kvision.export.tallies import DIFFERENT, MaskTally, tally_for
 from kvision.layers import MaxPooling2DWithSwitches
 
@@ -67,7 +67,8 @@ def verify(model, path, dataset, *, tolerance=None, max_metric_drop=None, sample
 
     Args:
         model: the `keras.Model` that was exported, or the path of anything `kv.export.load` opens.
-            A model of mixed precision is compared as it is exported, in float32.
+            It is run as it is. One of mixed precision rounds to 16 bits as it computes, which its
+            float file does not: what holds of float16 files holds of that one.
         path: the exported file: a `.tflite` file or a SavedModel folder.
         dataset: batches of `(images, labels)` as `kv.data.batches` gives; labels are class numbers
             or rows of ones and zeros, one-hot or (multi-label) with any number of ones, of a
@@ -111,7 +112,9 @@ def verify(model, path, dataset, *, tolerance=None, max_metric_drop=None, sample
         raise ValueError(f"`path` must be a .tflite file or a SavedModel folder. Received: {path}")
     if samples is not None and samples < 1:
         raise ValueError(f"`samples` must be at least 1 or None. Received: {samples}")
-    reference = wrap(as_float32(model)) if isinstance(model, keras.Model) else load(model)
+    if not isinstance(model, keras.Model) and kind_of(resolve(model)) == "keras":
+        model = load_keras(model)
+    reference = wrap(model) if isinstance(model, keras.Model) else load(model)
     report = Report(path=str(path), kind=kind, quantize=None, passed=False, reasons=[], doubts=[])
     report.samples = 0
     try:
@@ -135,11 +138,13 @@ def verify(model, path, dataset, *, tolerance=None, max_metric_drop=None, sample
 
 def _limits(quantize, tally, tolerance, max_metric_drop, model):
     kinds = {MaskTally: MASK_LIMITS, DetectionTally: DETECTION_LIMITS}
-    limits = dict(kinds.get(type(tally), LIMITS)[quantize])
+    rounds = isinstance(model, keras.Model) and half_layers(model)
+    kind = "float16" if quantize is None and rounds else quantize
+    limits = dict(kinds.get(type(tally), LIMITS)[kind])
     has_switches = isinstance(model, keras.Model) and any(
         isinstance(layer, MaxPooling2DWithSwitches) for layer in model.layers
     )
-    if quantize is None and has_switches:
+    if kind is None and has_switches:
         limits = dict(SWITCH_LIMITS)
     if isinstance(tally, DetectionTally) and not tally.comparable and quantize is None:
         limits = {**SAME_DETECTIONS, "metric_drop": 2.0 if tally.across else 0.1}

@@ -1,5 +1,6 @@
 """SavedModel: the model for a server, checked after writing."""
 
+import contextlib
 import functools
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import keras
 import numpy as np
 
 from kvision.export.contents import is_random
+from kvision.export.live import computing_in_float32
 from kvision.export.runtime import load, predict_keras
 from kvision.files.text import check_path
 from kvision.files.writing import writing
@@ -51,7 +53,7 @@ def saved_model(model, path):
     return path
 
 
-def export_graph(model, folder, batch_size, input_shape=None, answer=None):
+def export_graph(model, folder, batch_size, input_shape=None, answer=None, in_float32=False):
     """Writes the inference graph of `model` with Keras's own exporter.
 
     Args:
@@ -62,14 +64,16 @@ def export_graph(model, folder, batch_size, input_shape=None, answer=None):
         answer: what the graph gives. `None`: the model's outputs, of a detector its detections.
             `"labels"`: of a segmenter the class of each pixel. `"raw"`: of a single-shot detector
             what the network computes. `"objects"`: what TFLite's operator makes of that.
+        in_float32: whether a model of mixed precision is to compute in float32, as phones do.
     """
     shape = (batch_size, *(input_shape or model.input_shape[1:]))
     signature = [keras.InputSpec(shape=shape, dtype="float32")]
     archive = keras.export.ExportArchive()
-    model, serve = _served(model, answer, shape[1:])
-    archive.track(model)
-    archive.add_endpoint("serve", serve, input_signature=signature)
-    archive.write_out(str(folder), verbose=False)
+    with computing_in_float32(model) if in_float32 else contextlib.nullcontext():
+        model, serve = _served(model, answer, shape[1:])
+        archive.track(model)
+        archive.add_endpoint("serve", serve, input_signature=signature)
+        archive.write_out(str(folder), verbose=False)
 
 
 def _served(model, answer, input_shape):

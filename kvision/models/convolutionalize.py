@@ -6,6 +6,7 @@ import keras
 from keras import layers
 
 from kvision.layers import RadialBasis
+from kvision.layers.state import copy_state
 
 # What may stand between flattening and the first dense layer; and what needs whole vectors.
 POINTWISE = (
@@ -279,8 +280,10 @@ class Replay:
         copy = self._copies.setdefault((id(layer), window), form)
         try:
             results = copy(*args, **(kwargs or {}))
-            if is_new and getattr(layer, "weights", None):
-                copy.set_weights(weights or layer.get_weights())
+            if is_new and weights:
+                copy.set_weights(weights)
+            elif is_new and type(copy) is type(layer) and isinstance(layer, layers.Layer):
+                copy_state(layer, copy)
         except (ValueError, TypeError) as error:
             raise _no_form(layer, error) from error
         return results

@@ -1,6 +1,8 @@
 """Weights from elsewhere: another model, a file, the official ImageNet files."""
 
 import functools
+import itertools
+from collections import Counter
 from pathlib import Path
 
 import keras
@@ -8,15 +10,18 @@ import numpy as np
 
 from kvision.files.keras_files import check_keras_file
 from kvision.files.reading import reading
+from kvision.layers.state import are_alike, copy_state, has_state, set_weights
 
 
 def copy_weights(source, target, skip=()):
     """Copies the weights of one model into another of the same architecture.
 
-    Layers are matched by name where the names agree, else by order. Where the two differ in how
-    they write the same function, it is folded exactly: a convolution's bias before batch
-    normalisation goes into its mean, a missing scale is 1, another epsilon goes into the variance.
-    Nothing is copied unless everything fits.
+    Layers are matched by name where the names agree, else by order. In models inside of others a
+    name may occur several times: the names of those models then tell which is meant. Where the two
+    differ in how they write the same function, it is folded exactly: a convolution's bias before
+    batch normalisation goes into its mean, a missing scale is 1, another epsilon goes into the
+    variance. What layers make of their weights (an adapted `Normalization`) is made anew. Nothing
+    is copied unless everything fits.
 
     Args:
         source: a built `keras.Model`, e.g. one of keras.applications.
@@ -28,8 +33,8 @@ def copy_weights(source, target, skip=()):
         `target`.
 
     Raises:
-        ValueError: where a layer has no counterpart, the shapes differ, or the target has no place
-            for a bias.
+        ValueError: where a layer has no counterpart or more than one, the shapes differ, or the
+            target has no place for a bias.
 
     Example:
 
@@ -39,13 +44,16 @@ def copy_weights(source, target, skip=()):
     """
     pairs = [
         pair
-        for pair in _pairs(_weighted(source), _weighted(target), skip)
+        for pair in _pairs(_stateful(source), _stateful(target), skip)
         if pair[1].name not in skip  # those paired by order
     ]
     biases = Biases(pairs)
-    pending = [(ours, _fitted(theirs, ours, biases)) for theirs, ours in pairs]
-    for layer, values in pending:
-        layer.set_weights(values)
+    pending = [(theirs, ours, _fitted(theirs, ours, biases)) for theirs, ours in pairs]
+    for theirs, ours, values in pending:
+        if values is None:
+            copy_state(theirs, ours)
+        else:
+            set_weights(ours, values)
     return target
 
 
@@ -117,7 +125,9 @@ def _other_heads(source, model, heads):
     """The heads if the numbers of classes differ; else those that only our model has."""
     theirs, ours = ({layer.name: layer for layer in m.layers} for m in (source, model))
     if "predictions" not in ours:  # a detector: heads by themselves, perhaps in a model of it
-        theirs, ours = ({layer.name: layer for layer in _weighted(m)} for m in (source, model))
+        theirs, ours = (
+            {layer.name: layer for layer in _stateful(m).values()} for m in (source, model)
+        )
         return tuple(name for name in heads if _shapes(theirs, name) != _shapes(ours, name))
     classes = theirs["predictions"].output.shape[-1] if "predictions" in theirs else None
     if ours["predictions"].output.shape[-1] == classes:
@@ -129,49 +139,58 @@ def _shapes(layers, name):
     return [tuple(weight.shape) for weight in layers[name].weights] if name in layers else None
 
 
-def _weighted(model):
-    """The layers that hold weights, in order, looking inside nested models."""
-    found = []
+def _stateful(model, path=()):
+    """`{names of the models it is in and its own: layer}` of those with a state, in order."""
+    found = {}
     for layer in model.layers:
+        inside = (*path, layer.name)
         if hasattr(layer, "layers"):
-            found += _weighted(layer)
-        elif layer.weights:
-            found.append(layer)
+            found |= _stateful(layer, inside)
+        elif has_state(layer):
+            found[inside] = layer
     return found
 
 
 def _pairs(sources, targets, skip):
-    by_name = {layer.name: layer for layer in sources}
-    missing = [layer.name for layer in targets if layer.name not in {*by_name, *skip}]
-    if not missing:
-        return [(by_name[la.name], la) for la in targets if la.name not in skip]
+    wanted = {path: layer for path, layer in targets.items() if layer.name not in skip}
+    if wanted.keys() <= sources.keys():
+        return [(sources[path], layer) for path, layer in wanted.items()]
+    counts = [Counter(layer.name for layer in la.values()) for la in (sources, wanted)]
+    unclear = [name for name in counts[1] if {count[name] for count in counts} != {1}]
+    if not unclear:
+        by_name = {layer.name: layer for layer in sources.values()}
+        return [(by_name[layer.name], layer) for layer in wanted.values()]
     if len(sources) == len(targets):
-        return list(zip(sources, targets, strict=True))
+        return list(zip(sources.values(), targets.values(), strict=True))
+    missing = [name for name in unclear if not counts[0][name]]
+    what = "no layer" if missing else "more than one layer, or the target has,"
+    names = missing or unclear
     raise ValueError(
-        "The two models must have the same layers. The source has no layer named "
-        f"{', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''} (it has {len(sources)} "
+        f"The two models must have the same layers. The source has {what} named "
+        f"{', '.join(names[:5])}{' ...' if len(names) > 5 else ''} (it has {len(sources)} "
         f"layers with weights, the target {len(targets)}), so they cannot be matched by name or "
         "by order. Build both with the same options."
     )
 
 
 def _fitted(theirs, ours, biases):
-    """Weights of `theirs` in the shapes of `ours`; only axes of length 1 may come or go."""
+    """Weights of `theirs` in the shapes of `ours`, or `None` where its whole state fits.
+
+    Only axes of length 1 before the others may come or go: a dense layer is a 1x1 convolution.
+    """
     normalizations = (
         isinstance(ours, keras.layers.BatchNormalization) and ours.scale and ours.center
     )
     if normalizations and isinstance(theirs, type(ours)):
         values = _normalization(theirs, ours, biases.before(ours))
+    elif are_alike(theirs, ours):
+        return None
     else:
         values = theirs.get_weights()
         if getattr(theirs, "use_bias", False) and getattr(ours, "use_bias", None) is False:
             biases.carry(ours, values.pop())
     shapes = [tuple(weight.shape) for weight in ours.weights]
-
-    def squeezed(shape):
-        return [size for size in shape if size != 1]
-
-    if [squeezed(value.shape) for value in values] != [squeezed(shape) for shape in shapes]:
+    if [_trimmed(value.shape) for value in values] != [_trimmed(shape) for shape in shapes]:
         raise ValueError(
             f"The weights of layer {theirs.name!r} must fit {ours.name!r}. Received shapes "
             f"{[value.shape for value in values]} for {shapes}. Build both models with the same "
@@ -179,6 +198,11 @@ def _fitted(theirs, ours, biases):
             f"size; or leave the layer as it is with `skip=[{ours.name!r}]`."
         )
     return [value.reshape(shape) for value, shape in zip(values, shapes, strict=True)]
+
+
+def _trimmed(shape):
+    """A shape from its first axis that is longer than 1."""
+    return tuple(itertools.dropwhile(lambda size: size == 1, shape))
 
 
 def _normalization(theirs, ours, bias):

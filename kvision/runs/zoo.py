@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from kvision import export, models, registry
-from kvision.export.label_maps import makers_of
+from kvision.export.live import retraced
 from kvision.runs.catalogue import (
     MEASURED,
     OPEN_SIZE,
@@ -191,15 +191,14 @@ def score_layers(model):
     """The last convolutions of a segmenter: behind them its scores are resized, cut and added."""
     import keras
 
-    copy = keras.models.clone_model(model)  # whose layers are called once
-    makers = makers_of(copy)
-    tensors, found = list(copy.outputs), {}
+    graph, makers = retraced(model)
+    tensors, found = list(graph.outputs), {}
     while tensors:
-        layer = makers[id(tensors.pop())]
+        layer, sources = makers.get(id(tensors.pop()), (None, []))
         if type(layer) is keras.layers.Conv2D:
-            found[layer.name] = model.get_layer(layer.name)
-        elif not isinstance(layer, keras.layers.InputLayer):
-            tensors += keras.tree.flatten(layer.input)
+            found[layer.name] = layer
+        else:
+            tensors += sources
     return list(found.values())
 
 

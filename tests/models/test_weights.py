@@ -229,3 +229,54 @@ def test_a_bias_without_a_place_is_an_error():
     source.layers[0].bias.assign(np.ones(5))
     with pytest.raises(ValueError, match="must have a bias or be followed by batch normalisation"):
         kv.models.copy_weights(source, target)
+
+
+def _with_normalization(adapted=None):
+    normalization = keras.layers.Normalization(axis=None)
+    if adapted is not None:
+        normalization.adapt(adapted)
+    image = keras.Input((8, 8, 1))
+    x = keras.layers.Conv2D(3, 3, name="conv")(normalization(image))
+    x = keras.layers.Flatten()(x)
+    return keras.Model(image, keras.layers.Dense(2, name="dense")(x))
+
+
+def test_adapted_statistics_are_copied_and_used():
+    images = np.random.default_rng(0).uniform(0, 255, (8, 8, 8, 1)).astype("float32")
+    source, target = _with_normalization(images), _with_normalization()
+    kv.models.copy_weights(source, target)
+    wanted = source.predict(images, verbose=0)
+    np.testing.assert_allclose(target.predict(images, verbose=0), wanted, atol=1e-4)
+    sliding = kv.models.convolutionalize(source)
+    found = sliding.predict(images, verbose=0).reshape(wanted.shape)
+    np.testing.assert_allclose(found, wanted, atol=1e-3)
+
+
+def _of_two_models(names=("a", "b")):
+    def part(name):
+        image = keras.Input((8, 8, 1))
+        return keras.Model(image, keras.layers.Conv2D(2, 3, name="conv")(image), name=name)
+
+    image = keras.Input((8, 8, 1))
+    first, second = (part(name)(image) for name in names)
+    return keras.Model(image, keras.layers.Subtract()([first, second]))
+
+
+def test_layers_of_one_name_in_two_models():
+    images = np.random.default_rng(0).uniform(0, 255, (2, 8, 8, 1)).astype("float32")
+    source, target = _of_two_models(), _of_two_models()
+    kv.models.copy_weights(source, target)
+    wanted = source.predict(images, verbose=0)
+    assert np.abs(wanted).max() > 1
+    np.testing.assert_allclose(target.predict(images, verbose=0), wanted, atol=1e-3)
+    kv.models.copy_weights(source, renamed := _of_two_models(("c", "d")))  # by order
+    np.testing.assert_allclose(renamed.predict(images, verbose=0), wanted, atol=1e-3)
+
+
+def test_a_kernel_on_its_side_does_not_fit():
+    def model(kernel):
+        image = keras.Input((8, 8, 1))
+        return keras.Model(image, keras.layers.Conv2D(2, kernel, padding="same", name="c")(image))
+
+    with pytest.raises(ValueError, match="The weights of layer 'c' must fit 'c'"):
+        kv.models.copy_weights(model((1, 7)), model((7, 1)))

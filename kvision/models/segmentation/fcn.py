@@ -15,7 +15,7 @@ from kvision.models.documented import variant_of
 from kvision.models.parts import image_input, scaled
 from kvision.models.segmentation.parts import check_classes, probabilities
 from kvision.models.segmentation.upsampling import bilinear
-from kvision.models.weights import load_weights
+from kvision.models.weights import copy_weights, load_weights
 from kvision.registry import register
 
 PADDING = 100
@@ -139,7 +139,7 @@ def _padded_levels(builder, backbone, input_shape, alpha, dropout, include_prepr
         )
     features = padded(sliding, image, PADDING, builder)
     if backbone is not None:
-        features.set_weights(sliding.get_weights())
+        copy_weights(sliding, features)
     positions = centres(features)
     levels = {"image": image, "centres": {}}
     for layer in features.layers[:-1]:
