@@ -2,7 +2,13 @@
 
 import tensorflow as tf
 
-from kvision.training.splitting import batch_rows, can_split, split_batches, splits_evenly
+from kvision.training.splitting import (
+    batch_rows,
+    can_split,
+    input_options,
+    split_batches,
+    splits_evenly,
+)
 from kvision.training.steps import (
     counted_once,
     is_predict_step,
@@ -44,6 +50,7 @@ class EvenMirroredStrategy(tf.distribute.MirroredStrategy):
     def experimental_distribute_dataset(self, dataset, options=None):
         """Distributes batches in equal shares. Arguments as in `tf.distribute.Strategy`."""
         replicas = self.num_replicas_in_sync
+        options = input_options(options, self.extended.worker_devices)
         spec = dataset.element_spec
         if replicas == 1 or not can_split(spec) or splits_evenly(spec, replicas):
             return super().experimental_distribute_dataset(dataset, options)

@@ -7,7 +7,13 @@ shapes of a first batch, and along axis 0 of scalars, to average what a step ret
 
 import tensorflow as tf
 
-from kvision.training.splitting import batch_rows, can_split, lend_samples, split_batches
+from kvision.training.splitting import (
+    batch_rows,
+    can_split,
+    input_options,
+    lend_samples,
+    split_batches,
+)
 from kvision.training.steps import keras_model, with_equal_statistics
 
 
@@ -28,6 +34,7 @@ class EvenMultiWorkerStrategy(tf.distribute.MultiWorkerMirroredStrategy):
 
     def experimental_distribute_dataset(self, dataset, options=None):
         """Distributes batches in equal shares. Arguments as in `tf.distribute.Strategy`."""
+        options = input_options(options, self.extended.worker_devices)
         policy = dataset.options().experimental_distribute.auto_shard_policy
         policies = tf.data.experimental.AutoShardPolicy
         if policy not in (policies.AUTO, policies.DATA) or not can_split(dataset.element_spec):

@@ -11,6 +11,7 @@ from kvision.training.best import BestEpoch
 from kvision.training.checkpoints import Checkpoints, check_unfinished
 from kvision.training.hosts import is_chief
 from kvision.training.run_folder import check_about, check_free
+from kvision.training.sentences import InOneSentence
 from kvision.training.watch import OverfittingWarning, StopOnNaN
 
 
@@ -66,7 +67,7 @@ def callbacks(
     Raises:
         ValueError: if the folder holds a finished run, or one of something else, and `resume` is
             true, if another process works in it, or an argument is out of range. `fit` raises it if
-            the folder holds a run of another model.
+            the folder holds a run of another model, or a label is beyond the model's classes.
         OSError: if the folder cannot be written to. `fit` raises it if the disk is full, and
             `FileNotFoundError` if the folder is deleted meanwhile.
         ImportError: if `tensorboard` is true and the package is not installed.
@@ -105,7 +106,7 @@ def callbacks(
         BestEpoch(monitor, mode, patience),
         OverfittingWarning(),
     )
-    chosen = [watcher, best, overfitting]
+    chosen = [watcher, best, overfitting, InOneSentence()]
     if tensorboard:
         if importlib.util.find_spec("tensorboard") is None:
             raise ImportError(

@@ -3,6 +3,24 @@
 import tensorflow as tf
 
 
+def input_options(options, devices):
+    """How batches reach the replicas: on CPUs nothing is read ahead for each of them.
+
+    TensorFlow 2.21 frees the dataset of a distributed iterator before it stops the thread that
+    reads ahead (`dataset_` in multi_device_iterator_ops.cc), and the process ends in a segmentation
+    fault where that thread has just read a batch. Keras drops such an iterator at the start of
+    each `fit` and `evaluate`. A thread that never reads ahead sleeps then. On GPUs, where reading
+    ahead hides the copies, it stays.
+
+    Args:
+        options: `tf.distribute.InputOptions` that someone asks for, or None.
+        devices: names of the devices of the replicas.
+    """
+    if options is None and all("CPU" in device for device in devices):
+        return tf.distribute.InputOptions(experimental_per_replica_buffer_size=0)
+    return options
+
+
 def can_split(element_spec):
     """Whether every part of a batch is a dense tensor with a batch axis.
 

@@ -50,12 +50,17 @@ class StopOnNaN(keras.callbacks.Callback):
             "saved. What helps:\n"
             f"  - a lower learning rate{rate}, or clipped gradients (clipnorm=1.0 in the "
             "optimizer);\n"
-            "  - labels between 0 and the number of classes less one, images without NaN;\n"
+            f"  - labels from 0 to {self._last_class()}, images without NaN;\n"
             "  - a loss whose from_logits says what the model returns.\n"
             "The same command resumes from the last good epoch, with the new learning rate; with "
             "`resume=False` it starts anew.",
             flush=True,
         )
+
+    def _last_class(self):
+        shape = self.model.output_shape
+        classes = shape[-1] if isinstance(shape, tuple) else getattr(self.model, "classes", None)
+        return "the number of classes less one" if classes is None else classes - 1
 
 
 class OverfittingWarning(keras.callbacks.Callback):

@@ -16,7 +16,8 @@ def make_model(units=4, **compile_options):
     )
     options = {"optimizer": keras.optimizers.Adam(0.01), "metrics": ["accuracy"]}
     options["run_eagerly"] = True
-    model.compile(loss="sparse_categorical_crossentropy", **{**options, **compile_options})
+    options["loss"] = "sparse_categorical_crossentropy"
+    model.compile(**{**options, **compile_options})
     return model
 
 

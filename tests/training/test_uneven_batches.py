@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import kvision as kv
 from kvision.training.multi_worker import checked_batches
-from kvision.training.splitting import lend_samples, split_batches
+from kvision.training.splitting import input_options, lend_samples, split_batches
 
 
 def make_model(momentum=0.8, **compile_options):
@@ -218,6 +218,24 @@ def test_a_frozen_model_keeps_its_statistics():
     model.fit(*make_data(6), batch_size=4, verbose=0)
     for old, new in zip(before, base.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize("batch_size", [4, 3])  # shared out by TensorFlow, and by us
+def test_on_cpus_nothing_is_read_ahead_for_the_replicas(monkeypatch, batch_size):
+    """TensorFlow 2.21 may crash where an iterator is dropped that reads ahead, as Keras does it."""
+    asked = []
+    for name in ("experimental_distribute_dataset", "distribute_datasets_from_function"):
+        monkeypatch.setattr(
+            tf.distribute.MirroredStrategy, name, lambda self, data, options: asked.append(options)
+        )
+    strategy = kv.training.strategy(2)
+    batches = tf.data.Dataset.range(12).batch(batch_size, drop_remainder=True)
+    strategy.experimental_distribute_dataset(batches)
+    assert [options.experimental_per_replica_buffer_size for options in asked] == [0]
+    chosen = tf.distribute.InputOptions(experimental_per_replica_buffer_size=3)
+    strategy.experimental_distribute_dataset(batches, chosen)
+    assert asked[1] is chosen
+    assert input_options(None, ["/device:GPU:0", "/device:GPU:1"]) is None
 
 
 def test_custom_loops_get_plain_replicas():

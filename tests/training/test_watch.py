@@ -3,9 +3,12 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from short_runs import Scripted, fit, interrupted, make_model, said
 
 import kvision as kv
+from kvision.training.multi_worker import checked_batches
+from kvision.training.sentences import in_one_sentence
 
 
 def test_nan_stops_and_saves_nothing(tmp_path, data, capsys):
@@ -78,3 +81,46 @@ def test_overfitting_is_not_said_again_after_a_resume(tmp_path, data, recwarn):
         interrupted(make_model(), data, tmp_path, 4, before=[script])
     fit(make_model(), data, tmp_path, epochs=6, before=[script])
     assert not said(recwarn)
+
+
+@pytest.mark.parametrize(("label", "eagerly"), [(3, True), (-1, False)])
+def test_a_label_beyond_the_classes_is_named_in_a_sentence(tmp_path, data, label, eagerly):
+    images, labels = data
+    wrong = labels.copy()
+    wrong[5] = label
+    said = rf"^Labels must be whole numbers from 0 to 2, .* Received: the label {label}\. [^\n]*$"
+    with pytest.raises(ValueError, match=said):
+        fit(make_model(run_eagerly=eagerly), (images, wrong), tmp_path)
+    model = make_model(run_eagerly=eagerly)
+    callbacks = kv.training.callbacks(tmp_path)
+    with pytest.raises(ValueError, match=said):
+        model.fit(*data, validation_data=(images, wrong), callbacks=callbacks, verbose=0)
+
+
+def test_other_errors_stay_what_they_are(tmp_path, data):
+    def loss(labels, found):
+        return tf.gather(found, tf.cast(labels, tf.int32) + 100)
+
+    model = make_model(loss=loss, run_eagerly=False)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        fit(model, data, tmp_path)
+
+
+def test_a_batch_too_small_for_the_hosts_is_a_sentence():
+    batches = checked_batches(tf.data.Dataset.range(3).batch(2), 2)
+    with pytest.raises(tf.errors.InvalidArgumentError) as error:
+        list(batches)
+    sentence = in_one_sentence(str(error.value))
+    assert sentence.startswith("A batch must hold at least one sample for each of the 2 replicas.")
+    assert sentence.endswith("or drop_remainder=True.")
+
+
+@pytest.mark.parametrize(("outputs", "said"), [(3, "labels from 0 to 2,"), (None, "less one,")])
+def test_advice_names_the_classes_where_they_are_known(tmp_path, data, capsys, outputs, said):
+    model = make_model()
+    if outputs is None:
+        image = keras.Input((5,))
+        model = keras.Model(image, {"a": model(image), "b": image})
+        model.compile("sgd", {"a": "sparse_categorical_crossentropy"})
+    fit(model, (data[0] * np.nan, data[1]), tmp_path)
+    assert said in capsys.readouterr().out
