@@ -1,9 +1,14 @@
 """What all detectors have in common: the structure of their outputs, and losses seen one by one."""
 
+import itertools
+import math
+
 import keras
+import numpy as np
 from keras import ops
 
 DETECTIONS = ("boxes", "classes", "scores", "masks")
+_LOOKED_THROUGH = 1000  # batches of a data set, which may have no end
 
 
 class Detector(keras.Model):
@@ -18,8 +23,11 @@ class Detector(keras.Model):
     what the losses need. `predict` leaves `raw` out. Training or not, the structure is the same;
     what training does not need of it is not computed there.
 
-    Subclasses say which losses there are in `loss_names`, compute them in `losses_of`, and pass
-    their hyperparameters on to `get_config`.
+    A class that the network does not know makes the loss NaN, so that it is seen, and `fit` and
+    `evaluate` name it in an error.
+
+    Subclasses say which losses there are in `loss_names`, compute them in `losses_of`, tell their
+    number of `classes`, and pass their hyperparameters on to `get_config`.
 
     Args:
         network: a functional `keras.Model` with these outputs.
@@ -34,6 +42,51 @@ class Detector(keras.Model):
         self._parts = {name: keras.metrics.Mean(name=name) for name in self.loss_names}
         # Averages over the batch, and over the replicas of a strategy, as every loss of Keras does.
         self._average = _Average(name="average")
+
+    @property
+    def classes(self):
+        """The number of classes that the network tells apart; `None` if it takes any."""
+        return None
+
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """`keras.Model.fit`.
+
+        Raises:
+            ValueError: where objects have a class that the network does not know.
+        """
+        self._check_classes([(x, y)])
+        history = super().fit(x, y, *args, **kwargs)
+        self._explain(history.history, x, y)
+        return history
+
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        """`keras.Model.evaluate`. Raises as `fit` does."""
+        self._check_classes([(x, y)])
+        values = super().evaluate(x, y, *args, **kwargs)
+        self._explain(values, x, y)
+        return values
+
+    def _explain(self, values, x, y):
+        """Looks through a data set for a class that is not known, if a value is NaN."""
+        if y is not None or not np.isnan(keras.tree.flatten(values)).any():
+            return
+        if isinstance(x, keras.utils.PyDataset):
+            x = map(x.__getitem__, range(len(x)))
+        self._check_classes(itertools.islice(x, _LOOKED_THROUGH))
+
+    def _check_classes(self, batches):
+        for _, truth, *_ in batches:
+            if self.classes is None or not isinstance(truth, dict) or "classes" not in truth:
+                continue
+            found = ops.convert_to_numpy(truth["classes"]).ravel()
+            unknown = found[(found >= self.classes) | (found < -1)]
+            if unknown.size:
+                raise ValueError(
+                    f"Objects must have classes from 0 to {self.classes - 1} in `{self.name}`, "
+                    f"which was built with classes={self.classes}, or -1 where they are padding. "
+                    f"Received: class {int(unknown[0])}. Build it with as many classes as the data "
+                    "has, or label the objects anew."
+                )
 
     def losses_of(self, truth, outputs):
         """The losses of each picture.
@@ -60,13 +113,25 @@ class Detector(keras.Model):
                 "dict with 'boxes' and 'classes', as from "
                 f"kv.data.batches(..., target='objects'). Received: {y!r}"
             )
-        parts = self.losses_of(y, y_pred)
+        truth, unknown = self._known(y)
+        parts = {
+            name: ops.where(unknown, math.nan, values)
+            for name, values in self.losses_of(truth, y_pred).items()
+        }
         for name, values in parts.items():
             self._parts[name].update_state(values, sample_weight)
         total = self._average(values, sum(parts.values()), sample_weight)
         for penalty in self.losses:
             total += self._average(ops.ones(1), ops.reshape(penalty, (1,)))
         return total
+
+    def _known(self, truth):
+        """The truth with objects of known classes alone, and which pictures have others."""
+        classes = ops.cast(truth["classes"], "int32")
+        if self.classes is None:
+            return truth, ops.zeros_like(classes[:, 0], "bool")
+        unknown = (classes >= self.classes) | (classes < -1)
+        return {**truth, "classes": ops.where(unknown, -1, classes)}, ops.any(unknown, axis=-1)
 
     def predict_step(self, *args):
         """The objects of a batch, without `raw`; on JAX, which hands over a state, with that."""

@@ -73,6 +73,10 @@ class SingleShotDetector(Detector):
         self.focal_gamma = focal_gamma
         self.box_weight = box_weight
 
+    @property
+    def classes(self):
+        return self.network.output["raw"]["logits"].shape[-1] - 1
+
     def losses_of(self, truth, outputs):
         offsets, logits, anchors = (outputs["raw"][key] for key in ("offsets", "logits", "anchors"))
         boxes, classes, state = self._targets(truth, anchors)

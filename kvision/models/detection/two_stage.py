@@ -54,6 +54,10 @@ class RegionDetector(Detector):
         self.region_iou = tuple(region_iou)
         self.chance = keras.random.SeedGenerator()
 
+    @property
+    def classes(self):
+        return self.get_layer("box_head").output["logits"].shape[-1] - 1
+
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         # The heads run again, on the sample: dropout has to know what for.
         outputs = {**y_pred, "training": training}
