@@ -27,8 +27,15 @@ def reading(path, what, advice="Check the file, or make it again."):
     Example:
 
     ```python
-    with reading(path, "COCO annotations"):
-        content = json.loads(path.read_text())
+    import json
+    from pathlib import Path
+
+    from kvision.files.reading import reading
+
+    path = Path("classes.json")
+    path.write_text('["cat", "dog"]')
+    with reading(path, "The class names"):
+        names = json.loads(path.read_text())
     ```
     """
     try:

@@ -43,7 +43,12 @@ def read_text(path):
     Example:
 
     ```python
-    names = read_text("labels.txt").splitlines()
+    from pathlib import Path
+
+    from kvision.files.text import read_text
+
+    Path("names.txt").write_text("cat\\ndog\\n", encoding="utf-16")
+    names = read_text("names.txt").splitlines()
     ```
     """
     return decode(Path(path).read_bytes(), path)

@@ -34,7 +34,9 @@ def writing(path):
     Example:
 
     ```python
-    with writing("saved_models/digits/model.keras") as partial:
+    from kvision.files.writing import writing
+
+    with writing("written/model.keras") as partial:
         model.save(partial)
     ```
     """
