@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import kvision as kv
+from kvision.data.masks.class_files import read_class_files
 
 PIXELS = np.zeros((30, 40, 3), "uint8")
 
@@ -176,6 +177,15 @@ def test_masks_of_bombs(tmp_path):
 def _folder(path):
     path.mkdir(exist_ok=True)
     return path
+
+
+def test_lines_without_end_in_a_file_of_colours(tmp_path):
+    text = "0 0 0 sky\n128 64 128 road\n" + "a" + " ,x" * 200_000 + " 1\n"  # hours, if searched
+    (tmp_path / "colors.txt").write_text(text + text)
+    with pytest.raises(
+        ValueError, match=r"Every line of colors\.txt must hold a colour and a name"
+    ):
+        read_class_files(str(tmp_path))
 
 
 def test_a_label_file_that_unpacks_to_much(tmp_path, digits_run):

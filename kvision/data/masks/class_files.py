@@ -14,6 +14,7 @@ VOID_NAMES = frozenset(
     ("void", "ignore", "ignored", "__ignore__", "unlabeled", "unlabelled", "unknown", "unlabel")
 )
 _NUMBERS = r"(\d{1,3})[\s,;]+(\d{1,3})[\s,;]+(\d{1,3})"
+_LONGEST = 1000  # letters; to look for a name before a colour takes their square
 _COLOUR_FIRST = re.compile(rf"^{_NUMBERS}(?:[\s,;]+(.+))?$")
 _NAME_FIRST = re.compile(rf"^(.+?)[\s,;:]+{_NUMBERS}(?:\s*:.*)?$")
 
@@ -89,6 +90,8 @@ def _lines(path):
 
 def _colour_of(line):
     """((red, green, blue), name or None) of one line, or None if it holds no colour."""
+    if len(line) > _LONGEST:
+        return None
     match = _COLOUR_FIRST.match(line)
     if match:
         rgb, name = match.groups()[:3], match[4]
@@ -107,6 +110,6 @@ def _all_colours(entries, lines, name):
     if missing and not (entries[0] is None and len(missing) == 1):
         raise ValueError(
             f"Every line of {name} must hold a colour and a name, such as '128 0 0 building'. "
-            f"Received: {missing[-1]!r}"
+            f"Received: {missing[-1][:80]!r}"
         )
     return True
