@@ -6,12 +6,21 @@ import keras
 
 from kvision.layers.state import parts_of
 
-HALF = ("float16", "bfloat16")
+# How far an output may be off as a model computes in 16 bits, coarsest first. Scores of trained
+# MobileNets moved by up to 0.26 in bfloat16 and 0.05 in float16, of examples on the border between
+# two classes.
+ROUNDING = {"bfloat16": 0.5, "float16": 0.1}
 
 
 def half_layers(model):
     """The layers of a model, inside of others too, that compute in 16 bits."""
-    return [layer for layer in parts_of(model) if layer.compute_dtype in HALF]
+    return [layer for layer in parts_of(model) if layer.compute_dtype in ROUNDING]
+
+
+def rounds_to(model):
+    """`"bfloat16"` or `"float16"`, the coarsest that a model computes in; `None` in float32."""
+    found = {layer.compute_dtype for layer in half_layers(model)}
+    return next((dtype for dtype in ROUNDING if dtype in found), None)
 
 
 @contextlib.contextmanager

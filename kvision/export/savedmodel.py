@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from kvision.export.contents import is_random
-from kvision.export.live import computing_in_float32
+from kvision.export.live import ROUNDING, computing_in_float32, rounds_to
 from kvision.export.runtime import load, predict_keras
 from kvision.files.text import check_path
 from kvision.files.writing import writing
@@ -143,7 +143,7 @@ def _check_copy(model, folder):
     # Sizes left open are tried at 224, a multiple of every stride in use.
     shape = [size or 224 for size in model.input_shape[1:]]
     images = np.random.default_rng(0).uniform(0, 255, (3, *shape)).astype("float32")
-    copy = load(folder)
+    copy, tolerance = load(folder), ROUNDING.get(rounds_to(model), TOLERANCE)
     for count in (1, 3):
         wanted = predict_keras(model, images[:count])
         if isinstance(wanted, dict):
@@ -152,8 +152,8 @@ def _check_copy(model, folder):
         got = keras.tree.flatten(copy.predict(images[:count]))
         difference = max(float(np.abs(a - b).max()) for a, b in zip(wanted, got, strict=True))
         largest = max(float(np.abs(a).max()) for a in wanted)
-        if not difference <= TOLERANCE * max(1.0, largest):
+        if not difference <= tolerance * max(1.0, largest):
             raise ValueError(
-                f"The SavedModel read back must give the model's outputs within {TOLERANCE}. "
+                f"The SavedModel read back must give the model's outputs within {tolerance}. "
                 f"Received: a largest difference of {difference:.3g}. Nothing was written."
             )

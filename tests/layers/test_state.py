@@ -44,6 +44,19 @@ def test_what_a_layer_makes_of_its_weights_is_copied():
     assert sum(isinstance(part, layers.Conv2D) for part in parts_of(source)) == 2
 
 
+def test_layers_inside_of_layers_of_keras():
+    image = keras.Input((4, 6))
+    x = layers.MultiHeadAttention(2, 3)(image, image)
+    x = layers.Bidirectional(layers.LSTM(3, return_sequences=True))(x)
+    part = keras.Sequential([keras.Input((4, 6)), layers.Normalization(), layers.Dense(2)])
+    model = keras.Model(image, part(x))
+    part.layers[0].adapt(np.random.default_rng(0).normal(5, 3, (50, 4, 6)))
+    copy = keras.models.clone_model(model)
+    copy_state(model, copy)
+    values = np.random.default_rng(1).normal(size=(2, 4, 6)).astype("float32")
+    np.testing.assert_array_equal(copy(values), model(values))
+
+
 def test_words_are_copied():
     words = layers.StringLookup()
     words.adapt(["cat", "dog"])

@@ -142,6 +142,20 @@ def test_a_trained_classifier_hands_all_its_weights_over():
     assert "predictions" in [layer.name for layer in model.layers]
 
 
+def test_statistics_of_the_classifier_are_handed_over_and_used():
+    vgg = kv.models.VGG16(alpha=1 / 64, include_preprocessing=False)
+    pixels = np.random.default_rng(0).uniform(0, 255, (1, 224, 224, 3)).astype("float32")
+    image, normalization = keras.Input((224, 224, 3)), keras.layers.Normalization()
+    normalization.adapt(pixels)
+    x = normalization(image)
+    for layer in vgg.layers[1:]:
+        x = layer(x)
+    fcn = kv.models.FCN32s(backbone=keras.Model(image, x), classes=2)
+    inner = keras.Model(fcn.inputs[0], fcn.get_layer(normalization.name).output)
+    np.testing.assert_allclose(inner(pixels), normalization(pixels), atol=1e-5)
+    assert abs(np.mean(inner(pixels))) < 1e-3
+
+
 @pytest.mark.parametrize("name", BUILDERS)
 def test_scores_start_at_zero_and_enlargements_as_interpolation(name):
     model = kv.build_model(name, **TINY, classes=4)

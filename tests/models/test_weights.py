@@ -273,6 +273,15 @@ def test_layers_of_one_name_in_two_models():
     np.testing.assert_allclose(renamed.predict(images, verbose=0), wanted, atol=1e-3)
 
 
+def test_a_name_that_may_mean_several_layers():
+    image = keras.Input((8, 8, 1))
+    alone = keras.Model(image, keras.layers.Conv2D(2, 3, name="conv")(image))
+    with pytest.raises(ValueError, match="more than one layer, .*conv.* cannot be matched by name"):
+        kv.models.copy_weights(_of_two_models(), alone)
+    with pytest.raises(ValueError, match="more than one layer, or the target has, named conv"):
+        kv.models.copy_weights(alone, _of_two_models())
+
+
 def test_a_kernel_on_its_side_does_not_fit():
     def model(kernel):
         image = keras.Input((8, 8, 1))
