@@ -16,3 +16,14 @@ def are_shares(arrays, strays):
     known = sum(np.count_nonzero(array > 0) for array in arrays)
     above = sum(np.count_nonzero(array > _LOOSE) for array in arrays)
     return known > 0 and above <= strays * known
+
+
+def boxes_are_shares(boxes):
+    """Whether most of some boxes, (ymin, xmin, ymax, xmax), are in shares of their pictures.
+
+    Pixels of a picture of one pixel are nothing that anybody would box. Boxes without an area, as
+    some programs write for no object, have no say.
+    """
+    boxes = np.array(list(boxes), "float64").reshape(-1, 4)
+    solid = boxes[(boxes[:, :2] != boxes[:, 2:]).all(axis=1)]
+    return are_shares([solid.max(axis=1)], strays=0.5)

@@ -19,6 +19,7 @@ from kvision.data.info import (
 )
 from kvision.data.order import stratified_order
 from kvision.data.sources import readable_dataset
+from kvision.data.units import boxes_are_shares
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,9 +65,13 @@ class BoxSource:
         pictures: dict of split name to a list of `Picture`s.
         paint: function of (region, (height, width)) that returns a mask, or None for no masks.
         seed: the order of the pictures in each split depends on it.
+
+    Raises:
+        ValueError: if most boxes lie within a pixel, and so are no boxes in pixels.
     """
 
     def __init__(self, pictures, paint=None, seed=0):
+        _check_unit(thing.box for found in pictures.values() for p in found for thing in p.things)
         self.repaired = []
         self._paint = paint
         self._regions, self.splits, self._counts = [], {}, {}
@@ -155,6 +160,14 @@ class BoxSource:
         for mask, region in zip(masks, regions, strict=True):
             mask[:] = self._paint(region, size)
         return masks
+
+
+def _check_unit(boxes):
+    if boxes_are_shares(boxes):
+        raise ValueError(
+            "the boxes must be in pixels. Received: most of them end at 1 or before, as shares of "
+            "the picture do. Multiply them by the width and height of their pictures"
+        )
 
 
 # What is served of the objects: TFDS's names, dtypes, and shapes of a row.

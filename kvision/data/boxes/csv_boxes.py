@@ -15,7 +15,7 @@ from kvision.data.listing import report
 from kvision.data.places import find_pictures
 from kvision.data.split_lists import files_of_splits
 from kvision.data.splits import ALIASES, ORDER
-from kvision.data.units import are_shares
+from kvision.data.units import boxes_are_shares
 from kvision.data.verdicts import check_folder
 from kvision.files.text import read_text
 
@@ -56,7 +56,7 @@ def csv_boxes(path, errors="skip", seed=0, image_folder=None):
     for split, file, top in files:
         _collect(members, root, file, (top, os.path.join(top, "images")), split, refused)
     everything = [entry for _, boxes in members.values() for entry in boxes]
-    relative = _are_relative([box for _, _, box in everything])
+    relative = boxes_are_shares(box for _, _, box in everything)
     names = sorted({label for _, label, _ in everything})
     pictures = {split: [] for split in ORDER}
     for name, verdict in zip(members, check_folder(root, list(members)), strict=True):
@@ -72,15 +72,6 @@ def csv_boxes(path, errors="skip", seed=0, image_folder=None):
     notes = _over(everything) if relative else []
     report(path, refused, errors, served, notes, source.repaired)
     return source.describe(path, names, refused)
-
-
-def _are_relative(boxes):
-    """Whether most of the boxes that have an area are in shares of their pictures."""
-    boxes = np.array(boxes).reshape(-1, 4)
-    # A row of zeros, or of -1, is how some files say that there is no object.
-    solid = boxes[(boxes[:, :2] != boxes[:, 2:]).all(axis=1)]
-    # Pixels of a picture of one pixel are nothing that anybody would box.
-    return are_shares([solid.max(axis=1)], strays=0.5) if len(solid) else False
 
 
 def _things(picture, boxes, relative, size, names):

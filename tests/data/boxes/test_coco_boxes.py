@@ -217,6 +217,17 @@ def test_ids_may_be_text(coco, ids):
     np.testing.assert_array_equal(objects[0]["label"], [0])
 
 
+def test_boxes_in_shares_are_refused(coco):
+    """COCO's are in pixels; all would be smaller than one."""
+    shares = [{"category_id": 3, "bbox": [0.1, 0.2, 0.3, 0.8]}] * 3
+    with pytest.raises(
+        ValueError, match="instances.json .*must be in pixels. Received: most of them"
+    ):
+        kv.data.load(coco(shares))
+    dot = {"category_id": 3, "bbox": [0, 0, 1, 1]}
+    assert len(served(coco([BARE, BARE, dot]))[0][0]["label"]) == 3
+
+
 def test_annotations_of_unknown_pictures_are_named(coco):
     path = coco(
         [BARE, {**BARE, "image_id": 7}, {**BARE, "image_id": 7}, {**BARE, "image_id": None}]
