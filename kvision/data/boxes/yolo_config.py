@@ -13,7 +13,7 @@ from kvision.files.text import read_text
 
 _ENDINGS = (".yaml", ".yml", ".data")
 _USUAL = ("data.yaml", "data.yml", "dataset.yaml", "obj.data")
-_LARGEST = 2**20  # bytes; a list of some thousand names has a tenth of that
+_LARGEST = 2**18  # bytes; a list of a thousand names has a fifth of that
 _MOST_NAMES = 10_000
 
 
