@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from kvision.files.text import check_path, readable
+from kvision.files.text import check_path, printable, readable
 from kvision.files.writing import check_writable, writing
 from kvision.quiet import quietly
 
@@ -61,7 +61,7 @@ def main():
 
     def say_once(message, *rest):
         if str(message) not in said:
-            print(f"kvision: {message}", file=sys.stderr)
+            print(f"kvision: {printable(str(message))}", file=sys.stderr)
         said.add(str(message))
 
     warnings.showwarning = say_once
@@ -70,7 +70,7 @@ def main():
     except (ValueError, OSError, ImportError) as error:
         if os.environ.get("KVISION_DEBUG"):
             raise
-        print(f"kvision: {error}", file=sys.stderr)
+        print(f"kvision: {printable(str(error))}", file=sys.stderr)
         raise SystemExit(2) from None
 
 
@@ -169,10 +169,10 @@ def predict(
         try:
             image = kv.data.read_image(photo)
         except (OSError, ValueError) as error:
-            print(f"{readable(photo)}: skipped, {error}", file=sys.stderr)
+            print(printable(f"{readable(photo)}: skipped, {error}"), file=sys.stderr)
             unread += 1
             continue
-        print(f"{readable(photo)}: {view.look(image)}")
+        print(printable(f"{readable(photo)}: {view.look(image)}"))
         seen += 1
         if maps:
             names = viewing.names_of(loaded, view.answers.shape[1])

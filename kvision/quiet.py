@@ -49,7 +49,7 @@ def quietly():
 @contextlib.contextmanager
 def without_noise():
     """Holds standard error back, C++'s too, and says at the end what of it is no noise."""
-    if os.environ.get("KVISION_DEBUG"):
+    if os.environ.get("KVISION_DEBUG") or sys.stderr is None:  # which was closed
         yield
         return
     with _LOCK, tempfile.TemporaryFile() as said:

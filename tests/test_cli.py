@@ -188,12 +188,13 @@ def test_a_photo_that_is_missing_is_found_out_before_any_is_looked_at(digits_run
 def test_names_that_are_no_utf_8_are_printed(digits_run, photos, tmp_path):
     for photo in photos.glob("* is *.png"):
         photo.rename(photos / os.fsdecode(f"é {photo.name}".encode("latin-1")))
+    (photos / "broken.jpg").rename(photos / os.fsdecode(b"\xff\xfe\x1b[2J.jpg"))
     folder = tmp_path / os.fsdecode(b"gro\xdf")
     photos.rename(folder)
     save = folder / os.fsdecode(b"caf\xe9.png")
     result = run("predict", digits_run / "model_int8.tflite", folder, "--save", save)
     assert result.stdout.count("groß/é ") == 3
-    assert "groß/broken.jpg: skipped" in result.stderr
+    assert r"groß/ÿþ\x1b[2J.jpg: skipped" in result.stderr
     assert "groß/café.png" in result.stdout
     assert save.is_file()
 

@@ -104,6 +104,12 @@ def test_someone_who_looks_for_an_error_sees_everything(capfd, monkeypatch):
     assert "oneDNN" in capfd.readouterr().err
 
 
+def test_without_a_standard_error_there_is_nothing_to_hold_back(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    with quietly():
+        pass
+
+
 def test_plain_fit_with_our_batches_does_not_warn():
     data = tf.data.Dataset.from_tensor_slices((np.zeros((4, 8, 8, 3), "uint8"), np.zeros(4)))
     model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()])

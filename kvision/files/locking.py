@@ -1,12 +1,21 @@
 """Locks that die with the process that holds them."""
 
 import contextlib
+import functools
 import os
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None
+
+_HELD = set()  # descriptors, which a fork of this process gets too, and would keep the locks by
+
+
+@functools.cache
+def _let_forks_go():
+    """From now on, forks of this process hold none of its locks."""
+    os.register_at_fork(after_in_child=lambda: [release(each) for each in list(_HELD)])
 
 
 @contextlib.contextmanager
@@ -39,12 +48,15 @@ def acquire(folder):
     except OSError:  # some network disks
         os.close(descriptor)
         return None
+    _let_forks_go()
+    _HELD.add(descriptor)
     return descriptor
 
 
 def release(descriptor):
     """Gives a lock back that `acquire` took."""
     if descriptor is not None:
+        _HELD.discard(descriptor)
         os.close(descriptor)
 
 

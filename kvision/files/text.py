@@ -24,6 +24,8 @@ _LARGER = {
     "shift_jis": "cp932",
     "big5": "big5hkscs",
 }
+# Control characters but for the ends of lines and tabs.
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SHOWN = 60
 
 
@@ -66,7 +68,7 @@ def decode(content, name):
         return text
     text, encoding = _guessed(content)
     if name is not None:
-        first = next(line for line in text.splitlines() if not line.isascii()).strip()
+        first = next(line for line in text.split("\n") if not line.isascii()).strip()
         shown = first if len(first) <= _SHOWN else f"{first[:_SHOWN]} ..."
         warnings.warn(
             f"{readable(name)} is not encoded as UTF-8. It is read as {encoding}, which makes a "
@@ -109,8 +111,13 @@ def readable(name):
     Args:
         name: a path as Python has it, which holds lone surrogates for such bytes.
     """
-    parts = os.fsencode(name).replace(b"\0", b"?").split(b"/")  # may have different encodings
-    return "/".join(decode(part, None) for part in parts)
+    parts = os.fsencode(name).split(b"/")  # may have different encodings
+    return "/".join(_readable(part) for part in parts)
+
+
+def printable(text):
+    """Text of others as a terminal may get it: what would steer the terminal is escaped."""
+    return _STEERING.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def check_path(path):
@@ -135,6 +142,14 @@ def _exact(content, name):
         return content.decode("utf-8")
     except UnicodeDecodeError:
         return None
+
+
+def _readable(part):
+    """A part of a path, whose bytes mean what they are: no name begins with a byte order mark."""
+    try:
+        return part.decode("utf-8")
+    except UnicodeDecodeError:
+        return _guessed(part)[0]
 
 
 def _guessed(content):

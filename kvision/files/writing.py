@@ -131,5 +131,6 @@ def sync(path, inside=True):
 def clear_partial(folder):
     """Removes what processes that were killed left half-written in a folder."""
     for partial in Path(folder).glob(f"{_PREFIX}*"):
-        if not is_held(partial):
-            shutil.rmtree(partial, ignore_errors=True)
+        with contextlib.suppress(OSError):  # it is gone meanwhile, or someone else's
+            if not is_held(partial):
+                shutil.rmtree(partial, ignore_errors=True)

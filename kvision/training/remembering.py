@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 _FILE = "callbacks.npz"
-_GROUPS = {kind.__name__: kind for kind in (list, tuple, set, frozenset, collections.deque)}
+_GROUPS = {kind.__name__: kind for kind in (list, tuple, set, frozenset)}
 
 
 def callbacks_before(callback):
@@ -92,6 +92,8 @@ def _encode(value, arrays):
         return {"dict": [[_encode(part, arrays) for part in pair] for pair in value.items()]}
     if type(value).__name__ in _GROUPS and type(value) is _GROUPS[type(value).__name__]:
         return {type(value).__name__: [_encode(part, arrays) for part in value]}
+    if type(value) is collections.deque:
+        return {"deque": [value.maxlen, _encode(list(value), arrays)]}
     variable = isinstance(value, keras.Variable)
     if variable or keras.ops.is_tensor(value) or isinstance(value, (np.ndarray, np.generic)):
         array = np.asarray(keras.ops.convert_to_numpy(value))
@@ -107,12 +109,14 @@ def _decode(value, arrays, now):
         return value
     [(kind, content)] = value.items()
     if kind == "array":
-        return arrays[content]
+        return arrays[content][()]  # a single number is no array, and may be a key
     if kind == "variable":
         if not isinstance(now, keras.Variable):
             return keras.Variable(arrays[content])
         now.assign(arrays[content])
         return now
+    if kind == "deque":
+        return collections.deque(_decode(content[1], arrays, None), content[0])
     if kind == "dict":
         now = now if isinstance(now, dict) else {}
         pairs = [(_decode(key, arrays, None), part) for key, part in content]

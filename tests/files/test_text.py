@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from kvision.files.text import check_path, decode, read_text, read_xml, readable
+from kvision.files.text import check_path, decode, printable, read_text, read_xml, readable
 
 MEANT = "chat\nKäse\nOh là là\n"
 CHINESE = "猫\n狗\n"
@@ -94,6 +94,17 @@ def test_xml_of_no_encoding_is_refused(tmp_path, content, reason):
 def test_any_name_of_a_file_can_be_saved():
     assert readable("Käse/猫.png") == "Käse/猫.png"
     assert readable(os.fsdecode("Käse/".encode() + b"K\xe4se.png")) == "Käse/Käse.png"
+    assert readable(os.fsdecode(b"\xff\xfe/\xff\xfe1.png")) == "ÿþ/ÿþ1.png", "no mark of UTF-16"
+
+
+def test_what_steers_a_terminal_is_escaped():
+    assert printable("a\x1b[2J\x07\x9b\r Käse\t猫\n") == r"a\x1b[2J\x07\x9b\r Käse" + "\t猫\n"
+
+
+def test_a_file_in_the_encoding_of_the_computer_may_hold_its_ends_of_lines(monkeypatch):
+    monkeypatch.setattr("locale.getencoding", lambda: "latin-1")
+    with pytest.warns(UserWarning, match="read as latin-1"):
+        assert decode(b"a\x85b", "a.txt") == "a\x85b"
 
 
 def test_paths_that_tensorflow_does_not_take_are_refused():

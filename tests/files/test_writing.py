@@ -119,3 +119,33 @@ def fail_as_tensorflow():
 
 def open_nothing():
     raise FileNotFoundError(errno.ENOENT, "mine")
+
+
+def test_a_fork_does_not_keep_a_lock(tmp_path):
+    code = """
+import os, signal, sys
+from kvision.files.locking import held, is_held
+ready, told = os.pipe()
+with held(sys.argv[1]):
+    child = os.fork()
+    if not child:
+        os.write(told, b"1")
+        signal.pause()
+    os.read(ready, 1)
+    assert is_held(sys.argv[1])
+print(is_held(sys.argv[1]))
+os.kill(child, signal.SIGKILL)
+"""
+    command = [sys.executable, "-c", code, tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+def test_what_another_clears_meanwhile_is_no_error(tmp_path, monkeypatch):
+    (tmp_path / ".partial-1").mkdir()
+
+    def gone(folder):
+        raise FileNotFoundError(folder)
+
+    monkeypatch.setattr("kvision.files.writing.is_held", gone)
+    clear_partial(tmp_path)

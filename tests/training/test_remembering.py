@@ -20,8 +20,10 @@ class Counts(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.count, self.best = 0, None
-        self.seen = collections.deque([0.0], maxlen=None)
+        self.seen = collections.deque([0.0], maxlen=3)
         self.classes = {"a": {1, 2}, 3: (True, "text")}
+        self.labels = {np.int64(0)}
+        self.counts = {np.int64(0): 1}
         self.array = np.zeros((2, 2), "float32")
         self.variable = keras.Variable(1.0)
         self.more = {"of them": [keras.Variable(1.0), keras.Variable([2.0])]}
@@ -31,12 +33,14 @@ class Counts(keras.callbacks.Callback):
         self.count += self.settings["step"]
         self.seen.append(float(epoch))
         self.classes["a"].add(epoch + 10)
+        self.labels.add(np.int64(epoch))
+        self.counts[np.int64(epoch)] = 1
         self.array = self.array + epoch
         self.variable.assign_add(2.0)
         self.more["of them"][1].assign_add([3.0])
         self.best = np.float32(0.5)
         parts = len(self.seen), len(self.classes["a"]), self.array.sum(), float(self.variable)
-        logs["parts"] = self.count + sum(parts)
+        logs["parts"] = self.count + sum(parts) + len(self.labels) + len(self.counts)
 
 
 def others():
@@ -123,6 +127,7 @@ def test_what_is_no_memory_is_left_alone(tmp_path):
     assert float(second.more["of them"][1][0]) == 5.0
     assert second.classes == {"a": {1, 2, 10}, 3: (True, "text")}
     assert second.seen == collections.deque([0.0, 0.0])
+    assert second.seen.maxlen == 3
     assert not {"itself", "ring", "objects"} & set(vars(second))
     fresh = Memory([Counts()])
     fresh.restore(tmp_path, {})
