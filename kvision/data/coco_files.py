@@ -147,7 +147,7 @@ def unpaintable(region, size):
         segmentation = region["segmentation"]
         # Polygons are filled when they are asked for; that they could be shows at any size.
         region_mask(segmentation, (1, 1) if isinstance(segmentation, list) else size)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         return f"it cannot be painted: {error}"
     return None
 

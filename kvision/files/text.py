@@ -26,6 +26,8 @@ _LARGER = {
 }
 # Control characters but for the ends of lines and tabs.
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Halves of characters, as JSON may hold them, but for those that stand for bytes of a file's name.
+_HALVES = re.compile(r"[\ud800-\udc7f\udd00-\udfff]")
 _SHOWN = 60
 
 
@@ -111,7 +113,8 @@ def readable(name):
     Args:
         name: a path as Python has it, which holds lone surrogates for such bytes.
     """
-    parts = os.fsencode(name).split(b"/")  # may have different encodings
+    # Each part may have another encoding.
+    parts = os.fsencode(_HALVES.sub("?", os.fsdecode(name))).split(b"/")
     return "/".join(_readable(part) for part in parts)
 
 

@@ -119,6 +119,42 @@ def test_coco(tmp_path, damage, kind):
         assert (example["objects"]["bbox"].numpy() <= 1).all()
 
 
+POLYGON = [[4, 3, 24, 3, 24, 18]]
+ANNOTATION = {
+    "a huge number": {"bbox": [10**400, 1, 2, 3]},
+    "a huge area": {"area": 10**400},
+    "an area too large for 32 bits": {"area": 1e39},
+    "runs of an infinite size": {"segmentation": {"size": [1e308 * 10, 40], "counts": [1200]}},
+    "a huge point": {"segmentation": [[10**400, *POLYGON[0]]]},
+    "a point far away": {"segmentation": [[0, 10, 1e308, 1e308, -1e308, 1e308]]},
+    # Their sum is 1200 in 64 bits; numpy writes past the end.
+    "runs that overflow": {
+        "segmentation": {"size": [30, 40], "counts": [2**63 - 1, 2**63 - 1, 1202]}
+    },
+}
+
+
+@pytest.mark.parametrize("kind", ["boxes", "instances", "masks"])
+@pytest.mark.parametrize("damage", ANNOTATION)
+def test_one_annotation_of_coco(tmp_path, damage, kind):
+    """Damage to one annotation, or to one picture, costs no other."""
+
+    def change(content):
+        content["images"].append({"id": 2, "file_name": "\ud800.png"})
+        for annotation in content["annotations"]:
+            annotation["segmentation"] = POLYGON
+        content["annotations"][0] |= ANNOTATION[damage]
+
+    file = coco(tmp_path, change)
+    with pytest.warns(UserWarning, match=r"\?.png: not in the folder"):
+        (example,) = kv.data.load(file, "train", annotations=kind)
+    if kind == "masks":
+        assert example["segmentation_mask"].numpy().any()
+    else:
+        assert example["objects"]["area"].numpy()[-1] == 81
+        assert np.isfinite(example["objects"]["area"]).all()
+
+
 def test_what_an_npz_says_is_not_believed(tmp_path, monkeypatch):
     file = tmp_path / "a.npz"
     images = np.zeros((4, 8, 8, 1), "uint8")
@@ -162,6 +198,10 @@ def test_voc_numbers_without_end(tmp_path):
         assert examples or str(tmp_path) in said
         for example in examples:
             assert np.isfinite(example["objects"]["bbox"].numpy()).all()
+    for width in ("inf", "nan"):  # says nothing of the picture
+        file.write_text(f"<annotation><size><width>{width}</width></size>{thing}</annotation>")
+        (example,) = kv.data.load(tmp_path, "train")
+        assert len(example["objects"]["label"]) == 1
 
 
 def test_masks_of_bombs(tmp_path):

@@ -93,6 +93,7 @@ def test_xml_of_no_encoding_is_refused(tmp_path, content, reason):
 
 def test_any_name_of_a_file_can_be_saved():
     assert readable("Käse/猫.png") == "Käse/猫.png"
+    assert readable("Käse/\ud83d.png") == "Käse/?.png"  # half of a character, from JSON
     assert readable(os.fsdecode("Käse/".encode() + b"K\xe4se.png")) == "Käse/Käse.png"
     assert readable(os.fsdecode(b"\xff\xfe/\xff\xfe1.png")) == "ÿþ/ÿþ1.png", "no mark of UTF-16"
 

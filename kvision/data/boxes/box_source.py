@@ -1,7 +1,6 @@
 """Pictures with objects as a source, wherever their boxes come from."""
 
 import dataclasses
-import math
 import os
 
 import numpy as np
@@ -20,6 +19,8 @@ from kvision.data.info import (
 from kvision.data.order import stratified_order
 from kvision.data.sources import readable_dataset
 from kvision.data.units import boxes_are_shares
+
+_LARGEST = float(np.finfo("float32").max)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,7 +136,7 @@ class BoxSource:
             if box is None:
                 continue
             area = thing.area
-            if area is None or not 0 <= area < math.inf:  # which a file may say as well
+            if area is None or not 0 <= area <= _LARGEST:  # a file may say anything
                 area = (box[2] - box[0]) * (box[3] - box[1]) * height * width
             values = box, thing.label, thing.crowd, thing.difficult, area
             for key, value in zip(_COLUMNS, values, strict=True):

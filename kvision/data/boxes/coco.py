@@ -1,5 +1,7 @@
 """COCO instances files as a source of objects, with or without their masks."""
 
+import math
+
 from kvision.data.boxes.box_source import BoxSource, Picture, Thing
 from kvision.data.coco_files import region_mask, unpaintable, usable_images
 from kvision.data.coco_keys import as_key
@@ -36,13 +38,12 @@ def coco_boxes(path, files, seed=0, masks=False):
 
 def _thing(region, label_of):
     x, y, width, height = _box(region)
-    area = region.get("area")
     return Thing(
         label_of[as_key(region["category_id"])],
         (y, x, y + height, x + width),
         f"annotation {region.get('id')}",
         crowd=bool(region.get("iscrowd")),
-        area=float(area) if isinstance(area, (int, float)) else None,
+        area=_number(region.get("area")),
         region=region.get("segmentation"),
     )
 
@@ -50,8 +51,16 @@ def _thing(region, label_of):
 def _box(region):
     """The four numbers of a box, or None."""
     box = region.get("bbox")
-    numbers = isinstance(box, list) and all(isinstance(value, (int, float)) for value in box)
-    return [float(value) for value in box] if numbers and len(box) == 4 else None
+    numbers = [_number(value) for value in box] if isinstance(box, list) else []
+    return numbers if len(numbers) == 4 and None not in numbers else None
+
+
+def _number(value):
+    """A number as a float, infinite where it is too large for one, or None for what is none."""
+    try:
+        return float(value) if isinstance(value, (int, float)) else None
+    except OverflowError:
+        return math.inf
 
 
 def _boxless(region):

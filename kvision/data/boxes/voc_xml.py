@@ -105,6 +105,7 @@ def _object(element):
 def _number(element, key, default):
     text = None if element is None else element.findtext(key)
     try:
-        return float(text) if text and text.strip() else default
+        number = float(text) if text and text.strip() else default
     except ValueError:
         return default
+    return number if math.isfinite(number) else default

@@ -3,6 +3,8 @@
 import numpy as np
 
 _MOST_CHARACTERS = 8  # for one number of a compressed region: up to 2^39 pixels
+_FAR = 1e9  # pixels: no point of a polygon lies further off
+_AT_ONCE = 2**20  # crossings of edges and rows that are looked at together
 
 
 def decode_runs(segmentation, size=None):
@@ -26,7 +28,9 @@ def decode_runs(segmentation, size=None):
     if isinstance(counts, (str, bytes)):
         counts = _decompress(counts)
     counts = np.asarray(counts)
-    if counts.dtype.kind not in "iu" or (counts < 0).any() or counts.sum() != height * width:
+    whole, most = counts.dtype.kind in "iu", height * width
+    # Each is looked at first: a sum may overflow, and what it lets pass be written past the end.
+    if not whole or (counts < 0).any() or (counts > most).any() or counts.sum() != most:
         raise ValueError(
             f"the runs of a region must be whole numbers that fill its {height} x {width} pixels"
         )
@@ -62,29 +66,37 @@ def fill_polygons(polygons, height, width):
 def _points(polygon):
     try:
         points = np.asarray(polygon, "float64").reshape(-1, 2)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         points = np.zeros((0, 2))
-    if len(points) < 3 or not np.isfinite(points).all():
+    if len(points) < 3 or not (np.abs(points) < _FAR).all():
         raise ValueError("a polygon must be a list of x and y in turn, three points or more")
     return points
 
 
 def _fill(points, height, width):
     """Even-odd filling: each edge turns inside into outside for all that is right of it."""
-    start, stop = points, np.roll(points, -1, axis=0)
+    stops = np.roll(points, -1, axis=0)
+    turns, step = 0, max(1, _AT_ONCE // max(height, 1))
+    for begin in range(0, len(points), step):
+        edges = slice(begin, begin + step)
+        turns += _turns(points[edges], stops[edges], height, width)
+    return np.cumsum(turns.reshape(height, width + 1), axis=1)[:, :width] % 2 == 1
+
+
+def _turns(start, stop, height, width):
+    """How many of some edges begin to be left of each pixel, row by row, one column too many."""
     low = np.where((start[:, 1] <= stop[:, 1])[:, None], start, stop)
     high = np.where((start[:, 1] <= stop[:, 1])[:, None], stop, start)
     # The rows whose centres lie at or below the upper end and above the lower one.
     first = np.clip(np.ceil(low[:, 1] - 0.5), 0, height).astype("int64")
     last = np.clip(np.ceil(high[:, 1] - 0.5), 0, height).astype("int64")
     crossed = np.maximum(last - first, 0)
-    edge = np.repeat(np.arange(len(points)), crossed)
+    edge = np.repeat(np.arange(len(start)), crossed)
     row = np.arange(len(edge)) - np.repeat(np.cumsum(crossed) - crossed, crossed) + first[edge]
     along = (row + 0.5 - low[edge, 1]) / (high[edge, 1] - low[edge, 1])
     x = low[edge, 0] + along * (high[edge, 0] - low[edge, 0])
     column = np.clip(np.ceil(x - 0.5), 0, width).astype("int64")
-    turns = np.bincount(row * (width + 1) + column, minlength=height * (width + 1))
-    return np.cumsum(turns.reshape(height, width + 1), axis=1)[:, :width] % 2 == 1
+    return np.bincount(row * (width + 1) + column, minlength=height * (width + 1))
 
 
 def _decompress(text):

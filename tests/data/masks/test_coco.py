@@ -1,6 +1,7 @@
 """COCO's polygons and run lengths become the masks that a person would paint."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -64,7 +65,10 @@ def test_runs_there_and_back():
                 np.testing.assert_array_equal(found, region)
 
 
-@pytest.mark.parametrize("counts", [[1, 1], [5, -1], [2.0, 2.0], "", "0", "zzzz", "o" * 30 + "0"])
+@pytest.mark.parametrize(
+    "counts",
+    [[1, 1], [5, -1], [2**63 - 1, 2**63 - 1, 6], [2.0, 2.0], "", "0", "zzzz", "o" * 30 + "0"],
+)
 def test_damaged_runs(counts):
     with pytest.raises(ValueError, match="runs of a region must"):
         decode_runs({"size": [2, 2], "counts": counts})
@@ -86,6 +90,20 @@ def test_polygons_fill_the_pixels_whose_centres_they_hold():
                 expected[row, column] = crossings % 2
         found = fill_polygons([points.reshape(-1).tolist()], 20, 25)
         np.testing.assert_array_equal(found, expected)
+
+
+def test_polygons_with_many_points_take_little_memory():
+    """Each edge crosses all rows, and each row all edges."""
+    random, rows, points = np.random.default_rng(0), 1000, 4000
+    points = np.stack([random.uniform(0, 50, points), np.tile([0, rows], points // 2)], axis=1)
+    tracemalloc.start()
+    found = fill_polygons([points.reshape(-1).tolist()], rows, 50)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6
+    at = points + (np.roll(points, -1, axis=0) - points) * abs(points[:, 1:] - 700.5) / rows
+    for column in (3, 20, 49):
+        assert found[700, column] == (at[:, 0] <= column + 0.5).sum() % 2
 
 
 def test_polygons_side_by_side_share_no_pixel_and_leave_none():
