@@ -3,7 +3,14 @@
 import os
 
 from kvision.data.boxes.box_source import BoxSource, Picture
-from kvision.data.boxes.yolo_labels import has_outline, label_name, read_labels, things_of
+from kvision.data.boxes.yolo_config import MOST_NAMES
+from kvision.data.boxes.yolo_labels import (
+    YoloLabels,
+    has_outline,
+    label_name,
+    read_labels,
+    things_of,
+)
 from kvision.data.boxes.yolo_listing import list_yolo
 from kvision.data.coco_files import region_mask
 from kvision.data.info import SkippedFile
@@ -53,19 +60,18 @@ def yolo(path, errors="skip", seed=0, annotations=None):
             f"Received: {annotations!r}"
         )
     if names is None:
-        names = [f"class {index}" for index in range(1 + max((o[1] for o in objects), default=0))]
+        known = {label for _, label, _ in objects if label < MOST_NAMES}
+        names = [f"class {index}" for index in range(1 + max(known, default=0))]
         notes.append("No data.yaml or classes.txt gives the classes names; they are numbered")
     outlined = annotations != "boxes"
     pictures = _pictures(root, splits, labels, names, outlined, refused)
     if annotations == "masks":
         source = painted_masks(path, pictures, names, seed, refused)
-        repaired = [box for found in pictures.values() for pic in found for box in pic.dropped]
     else:
         source = BoxSource(pictures, region_mask if outlined else None, seed)
         source.describe(path, names, refused)
-        repaired = source.repaired
     served = sum(len(found) for found in pictures.values())
-    report(path, refused, errors, served, notes, repaired)
+    report(path, refused, errors, served, notes, source.info.repaired)
     return source
 
 
@@ -89,8 +95,17 @@ def _labels(path, root, splits, keypoints, notes):
                 f"{len(missing)} picture(s) of {split} have no label file and are served as "
                 f"pictures without objects: {shown}{more}"
             )
-    images = dict.fromkeys(image for members in splits.values() for image in members)
-    return {image: read_labels(root, names[image], keypoints) for image in images}
+    owners = {}
+    for image in dict.fromkeys(image for members in splits.values() for image in members):
+        owners.setdefault(names[image] or image, []).append(image)
+    labels = {}
+    for images in owners.values():
+        if len(images) == 1:
+            labels[images[0]] = read_labels(root, names[images[0]], keypoints)
+        else:
+            reason = f"they may be those of {images[0]!r} or {images[1]!r}"
+            labels |= dict.fromkeys(images, YoloLabels(reason=reason))
+    return labels
 
 
 def _pictures(root, splits, labels, names, outlined, refused):

@@ -252,12 +252,29 @@ def test_wrong_objects_are_dropped_and_named(write):
     assert "class 2 is none of the 2" in reasons["a.png, line 1"]
     assert "no shares of the picture" in reasons["a.png, line 2"]
     assert "no area" in reasons["a.png, line 3"]
-    assert "no numbers" in reasons["a.png, line 4"]
+    assert "no shares of the picture" in reasons["a.png, line 4"]
     assert "4 pixels over the border" in reasons["a.png, line 5"]
     expected = [[0.4, 0.7, 0.6, 1], [0, 0, 1, 1]]
     np.testing.assert_allclose(example["objects"]["bbox"], expected, atol=1e-6)
     with pytest.raises(ValueError, match="Mend or remove"):
         kv.data.load(root, errors="raise")
+
+
+@pytest.mark.parametrize("number", [10**9, "1e300"])
+def test_a_class_number_out_of_all_proportion(write, number):
+    root = write({"images/a.png": ("labels/a.txt", f"{BOX}\n{number} 0.5 0.5 0.1 0.1")})
+    with pytest.warns(UserWarning, match="line 2: dropped: class 10.* is none of the 2 "):
+        (example,), info = only(root)
+    assert info.class_names == ["class 0", "class 1"]
+    assert example["objects"]["label"].tolist() == [1]
+
+
+def test_labels_of_two_pictures(write):
+    pictures = {f"images/{name}": ("labels/a.txt", BOX) for name in ("a.png", "a.bmp")}
+    pictures |= {"images/b.png": ("labels/b.txt", BOX)}
+    root = write(pictures, "train: images\nval: images\n" + NAMES)
+    with pytest.warns(UserWarning, match="a.png: its labels: they may be those of .*a.bmp"):
+        assert sizes(root) == {"train": 1, "validation": 1}
 
 
 @pytest.mark.parametrize(
@@ -288,6 +305,23 @@ def test_outlines(write):
     np.testing.assert_allclose(example["objects"]["bbox"], [[0, 0, 1, 1]])
     assert example["objects"]["area"].tolist() == [HEIGHT * WIDTH / 2]
     assert "mask" not in only(root, annotations="boxes")[0][0]["objects"]
+
+
+def test_wrong_outlines_are_dropped_and_named(write):
+    lines = f"{TRIANGLE}\n0 nan nan 0.1 0.1 0.5 0.5\n7 0 0 0 1 0 1\n"
+    root = write({"images/a.png": ("labels/a.txt", lines)}, "train: images\n" + NAMES)
+    for kind in ("masks", "instances"):
+        with pytest.warns(UserWarning, match=r"2 box\(es\) .* \(2 of them dropped\)"):
+            (example,), info = only(root, annotations=kind)
+        assert [box.name for box in info.repaired] == ["a.png, line 2", "a.png, line 3"]
+
+
+def test_a_class_called_background_is_the_background(write):
+    lines = f"0 0 0 0 1 1 1\n1 {TRIANGLE[2:]}"
+    yaml = "train: images\nnames: [background, dog]\n"
+    (example,), info = only(write({"images/a.png": ("labels/a.txt", lines)}, yaml))
+    assert info.class_names == ["background", "dog"]
+    assert set(np.unique(example["segmentation_mask"])) == {0, 1}
 
 
 def test_boxes_among_outlines(write):

@@ -14,7 +14,7 @@ from kvision.files.text import read_text
 _ENDINGS = (".yaml", ".yml", ".data")
 _USUAL = ("data.yaml", "data.yml", "dataset.yaml", "obj.data")
 _LARGEST = 2**18  # bytes; a list of a thousand names has a fifth of that
-_MOST_NAMES = 10_000
+MOST_NAMES = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,14 +160,14 @@ def _names(root, name, names):
         else:
             numbered = {int(number): text for number, text in names.items()}
         good = numbered and all(isinstance(text, str) and text for text in numbered.values())
-        good = good and min(numbered) >= 0 and max(numbered) < _MOST_NAMES
+        good = good and min(numbered) >= 0 and max(numbered) < MOST_NAMES
         good = good and len(set(numbered.values())) == len(numbered)
     except (TypeError, ValueError):
         good = False
     if not good:
         raise ValueError(
             f"`names` in {os.path.join(root, name)} must be a list of different names, or a "
-            f"dict of class number, below {_MOST_NAMES:,}, to name. Write it so."
+            f"dict of class number, below {MOST_NAMES:,}, to name. Write it so."
         )
     return [numbered.get(index, f"class {index}") for index in range(max(numbered) + 1)]
 

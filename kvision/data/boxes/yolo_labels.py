@@ -102,7 +102,7 @@ def things_of(objects, picture, names, size, outlined):
         reason = None
         if label >= len(names):
             reason = f"dropped: class {label} is none of the {len(names)} that have names, from 0"
-        elif (np.abs(values - 0.5) > 0.5 + _FAR).any():
+        elif not (np.abs(values - 0.5) <= 0.5 + _FAR).all():  # nor are NaNs
             reason = "dropped: its numbers are no shares of the picture, 0..1"
         elif outlined and len(values) < _OUTLINE - 1:
             reason = "dropped: it is a box without an outline"

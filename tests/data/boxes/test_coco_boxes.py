@@ -319,5 +319,5 @@ def test_more_categories_than_masks_can_hold(coco):
     objects, info = served(path)
     assert objects[0]["label"] == 299
     assert len(info.class_names) == 300
-    with pytest.raises(ValueError, match="and 300 categories. Pass annotations='boxes'"):
+    with pytest.raises(ValueError, match="Received: 300. Pass annotations='boxes'"):
         kv.data.load(path, annotations="masks")
