@@ -109,7 +109,7 @@ def npz(path, errors="skip", seed=0):
         for x, whole in good.items()
         for number in np.flatnonzero(~whole)
     ]
-    names = _texts(content["class_names"]).tolist() if "class_names" in content else None
+    names = _names(content["class_names"], path) if "class_names" in content else None
     labels = {split: (content[y][good[x]], y) for split, (x, y) in keys.items()}
     labels, names = _labels(labels, names, path)
     arrays = {
@@ -202,6 +202,14 @@ def _labels(arrays, names, path):
             f"Received: {low}..{high}"
         )
     return {split: y.astype("int64") for split, (y, _) in arrays.items()}, names
+
+
+def _names(array, path):
+    if array.ndim != 1:
+        raise ValueError(
+            f"`class_names` in {path} must be a list of names. Received: shape {array.shape}"
+        )
+    return _texts(array).tolist()
 
 
 def _texts(array):

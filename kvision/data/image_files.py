@@ -21,7 +21,7 @@ _OTHER_NAMES = (".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"
 EXTENSIONS = frozenset((*_JPEG_NAMES, *_OTHER_NAMES, ".heic", ".jp2"))
 # Pillow's other plugins read drawings and documents, some of them by starting other programs.
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000")
-_MAX_PIXELS = 250_000_000
+_MAX_PIXELS = 178_956_970  # from where Pillow refuses a picture, too, unless it is told otherwise
 _ORIENTATION = 0x0112
 _TURNED = 5  # orientations from here on swap height and width
 # EXIF orientation 1..8 -> swap the axes, then mirror rows, mirror columns.

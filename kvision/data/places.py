@@ -33,9 +33,10 @@ def find_pictures(root, names, folders=("",)):
             meant.setdefault(path, {}).setdefault(_parts(name), name)
     places = {}
     for name, (path, whole, reason) in found.items():
-        others = [other for parts, other in meant.get(path, {}).items() if parts != _parts(name)]
-        if path is not None and not whole and (others or path in exact):
-            other = f"{others[0]!r}" if others else f"{path!r}, which is named too"
+        mine, twins = _parts(name), meant.get(path, {}).items()
+        twin = next((other for parts, other in twins if parts != mine), None)
+        if path is not None and not whole and (twin or path in exact):
+            other = f"{twin!r}" if twin else f"{path!r}, which is named too"
             reason = f"it is not there, and {path!r} may as well be {other}"
         places[name] = (None if reason else path, reason)
     return places

@@ -71,7 +71,8 @@ def _stem(line, known):
     """The stem that a line means: it may be a path with an ending, and have further columns."""
     for text in (line, _COLUMNS.sub("", line), line.split()[0]):
         whole = os.path.splitext(text)[0] if looks_like_image(text) else text
-        for stem in (text, whole, whole.replace("\\", "/").rpartition("/")[2]):
+        parts = whole.replace("\\", "/").split("/")
+        for stem in (text, *("/".join(parts[start:]) for start in range(len(parts)))):
             if stem in known:
                 return stem
     return line

@@ -117,6 +117,8 @@ X, Y = np.zeros((3, 4, 4), "uint8"), np.arange(3)
         ({"x": X, "y": Y + 0.5}, "one whole number or string"),
         ({"x": X, "y": np.eye(3)}, "one whole number or string"),
         ({"x": X, "y": Y - 1}, "class indices"),
+        ({"x": X, "y": Y, "class_names": "abc"}, r"must be a list of names. Received: shape \(\)"),
+        ({"x": X, "y": Y, "class_names": [["a", "b", "c"]]}, "must be a list of names"),
         ({"x": X, "y": Y, "class_names": ["a", "b"]}, "class indices 0..1"),
         ({"x": X, "y": Y, "class_names": ["a", "b", "a"]}, "must all be different. Received: 'a'"),
         ({"x": X, "y": ["a", "b", "c"], "class_names": ["a", "b"]}, r"Received: \['c'\]"),

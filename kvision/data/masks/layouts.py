@@ -16,7 +16,6 @@ from kvision.data.masks.pairing import match
 from kvision.data.split_lists import split_lists
 from kvision.data.splits import ALIASES, ORDER
 from kvision.data.stems import Stems, by_stem
-from kvision.files.text import readable
 
 # Names of folders of images and, in the same order of preference, of folders of masks.
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "photos", "inputs", "x")
@@ -168,33 +167,32 @@ def _listed(root, places):
     if all(os.path.basename(masks) == "trimaps" for _, _, masks in places):
         layout.table = pet_table()
     if [split for split, *_ in places] == ["train"]:
-        _sort(root, layout, os.path.dirname(masks))
+        _sort(root, layout, images, os.path.dirname(masks))
     layout.notes += [f"{name} holds no masks and is left out" for name in _unused(root, places)]
     return layout
 
 
-def _sort(root, layout, folder):
+def _sort(root, layout, images, folder):
     """Sorts the pairs of a layout into the splits that lists beside them or in `folder` name."""
-    pairs = {}
-    for pair in layout.pairs["train"]:
-        pairs.setdefault(_stem_of(pair[0]), []).append(pair)
-    wanted = split_lists(root, [*_LISTS, folder], pairs)
-    found = {
-        split: [pair for stem in stems for pair in pairs.get(stem, ())]
-        for split, stems in wanted.items()
-    }
-    found = {split: chosen for split, chosen in found.items() if chosen}
-    listed = {pair for chosen in found.values() for pair in chosen}
+    mask_of = dict(layout.pairs["train"])
+    stems = Stems({"images": by_stem(mask_of, images)})
+    found, listed = {}, set()
+    for split, members in split_lists(root, [*_LISTS, folder], stems.known).items():
+        pairs = {}
+        for stem in members:
+            files, reason = stems.find(stem)
+            listed.update(files["images"])
+            if reason:
+                layout.refused.append(SkippedFile(stem, reason))
+            elif files["images"]:
+                pairs[files["images"][0]] = None
+        found |= {split: [(image, mask_of[image]) for image in pairs]} if pairs else {}
     if not listed:
         return
-    rest = [pair for pair in layout.pairs["train"] if pair not in listed]
+    rest = len(mask_of) - len(listed)
     if rest:
-        layout.notes.append(f"{len(rest)} images with masks are in no list and are left out")
+        layout.notes.append(f"{rest} images with masks are in no list and are left out")
     layout.pairs = found
-
-
-def _stem_of(name):
-    return readable(os.path.splitext(os.path.basename(name))[0])
 
 
 def _unused(root, places):

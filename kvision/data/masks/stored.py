@@ -60,7 +60,7 @@ def stored_numbers(image, path):
         raise ValueError(
             f"a 16-bit {image.format} must be grey to be a mask; this one has colour or alpha"
         )
-    if head == "L" and depth.endswith("I"):
+    if head == "L" and "I" in depth:
         raise ValueError("a TIFF mask must store black as 0; this one stores white so")
     image.load()
     image = ImageOps.exif_transpose(image)

@@ -405,6 +405,22 @@ def test_lists_beside_two_folders(write):
     assert sizes(root) == {"train": 5}
 
 
+def test_lists_tell_folders_apart(write, save_image):
+    pairs = [(f"images/{name}.png", f"masks/{name}.png") for name in ("c1/1", "c2/1", "c2/2")]
+    root = write(*pairs)
+    (root / "train.txt").write_text("c1/1\nimages/c2/2.png\n")
+    (root / "val.txt").write_text("data/images/c2/1.png\n")
+    datasets = kv.data.load(root)
+    shown = {
+        split: sorted(int(e["image"][0, 0, 0]) for e in dataset.as_numpy_iterator())
+        for split, dataset in datasets.items()
+    }
+    assert shown == {"train": [0, 2], "validation": [1]}
+    (root / "val.txt").write_text("1\n")
+    assert "it may be 'images/c1/1.png' or 'images/c2/1.png'" in refused(root)["1"]
+    assert sizes(root) == {"train": 2}
+
+
 def test_oxford_pets(tmp_path, save_pair, served):
     """As their two archives unpack, with what macOS left in them."""
     names = ("Abyssinian_1", "Abyssinian_2", "beagle_10", "pug_3")

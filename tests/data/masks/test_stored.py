@@ -38,11 +38,12 @@ def png(rows, bits, palette=False, extra=b""):
     return content + chunk(b"IEND", b"")
 
 
-def tiff(rows, bits, black=1, compression=1, orientation=1):
+def tiff(rows, bits, black=1, compression=1, orientation=1, order=1):
     pixels = b"".join(packed(rows, bits))
     pixels = zlib.compress(pixels) if compression == 8 else pixels
     pixels += b"\0" * (len(pixels) % 2)
     tags = {256: len(rows[0]), 257: len(rows), 258: bits, 259: compression, 262: black, 273: 8}
+    tags[266] = order  # 2 where a byte begins with its lowest bit
     tags |= {274: orientation, 277: 1, 278: len(rows), 279: len(pixels)}
     entries = [struct.pack(">HHIHH", tag, 3, 1, value, 0) for tag, value in tags.items()]
     head = b"MM\0*" + struct.pack(">I", 8 + len(pixels)) + pixels
@@ -115,11 +116,18 @@ def test_single_bits_are_told_from_numbers(tmp_path, encode):
     [
         (tiff(NUMBERS, 8, black=0), "must store black as 0"),
         (tiff(NUMBERS, 4, black=0), "must store black as 0"),
+        (tiff(NUMBERS, 8, black=0, order=2), "must store black as 0"),
         # Pillow takes two numbers of these for one, or nothing but 0 and 255 for different.
         (bmp(NUMBERS, 4, GREYS[:16]), "BMP with this palette"),
         (bmp([[0, 1, 1, 0]] * 2, 8, [(0, 0, 0), (255, 255, 255)]), "BMP with this palette"),
     ],
-    ids=["8 bits, white is 0", "4 bits, white is 0", "grey palette", "palette of two"],
+    ids=[
+        "8 bits, white is 0",
+        "4 bits, white is 0",
+        "reversed, white is 0",
+        "grey palette",
+        "palette of two",
+    ],
 )
 def test_what_cannot_be_told_is_refused(tmp_path, content, reason):
     (tmp_path / "mask").write_bytes(content)
