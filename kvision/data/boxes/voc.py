@@ -14,6 +14,7 @@ from kvision.data.verdicts import check_folder, remembered
 
 _IMAGE_FOLDERS = ("JPEGImages", "images", "Images")
 _XML_FOLDERS = ("Annotations", "annotations", "labels")
+_SHOWN = 3
 
 
 def is_voc_folder(path):
@@ -49,17 +50,20 @@ def voc_boxes(path, errors="skip", seed=0):
         xmls |= by_stem(_files(root, xml_folder, _is_xml, refused), xml_folder, top)
     stems = Stems({"pictures": images, "XML files": xmls})
     lists = os.path.join("ImageSets", "Main")
-    wanted = split_lists(root, [lists], stems.known) or _as_they_lie(xmls)
+    wanted, notes = split_lists(root, [lists], stems.known), []
+    if not wanted:
+        wanted, notes = _as_they_lie(xmls), _alone(images, stems)
     good = _check(root, wanted, stems, refused)
     names = _class_names(file for _, _, file in good.values())
     pictures = {}
     for split, members in wanted.items():
-        found = dict.fromkeys(stem for stem in members if stem in good)
-        found = [_picture(root, *good[stem], names) for stem in found]
+        # A list may name a picture twice, in two ways.
+        found = {good[stem][0]: good[stem] for stem in members if stem in good}
+        found = [_picture(root, *parts, names) for parts in found.values()]
         pictures |= {split: found} if found else {}
     source = BoxSource(pictures, None, seed)
     served = sum(len(found) for found in pictures.values())
-    report(path, refused, errors, served, repaired=source.repaired)
+    report(path, refused, errors, served, notes, source.repaired)
     return source.describe(path, names, refused)
 
 
@@ -73,13 +77,12 @@ def _check(root, wanted, stems, refused):
             reason = f"not among the {' and the '.join(missing)}" if missing else reason
             refused.append(SkippedFile(stem, reason))
         else:
-            # A list may name a picture twice, in two ways.
-            pairs.setdefault(tuple(names[0] for names in files.values()), stem)
+            pairs.setdefault(tuple(names[0] for names in files.values()), []).append(stem)
     image_names, xml_names = zip(*pairs, strict=True) if pairs else ((), ())
     verdicts = check_folder(root, image_names)
     files = remembered(root, xml_names, check_voc_files, recall_voc_file, "boxes")
     good = {}
-    for (image, xml), stem, verdict, file in zip(
+    for (image, xml), called, verdict, file in zip(
         pairs, pairs.values(), verdicts, files, strict=True
     ):
         if verdict.reason:
@@ -87,7 +90,7 @@ def _check(root, wanted, stems, refused):
         elif reason := file.reason or _misfit(file, verdict):
             refused.append(SkippedFile(xml, reason))
         else:
-            good[stem] = (image, verdict, file)
+            good |= dict.fromkeys(called, (image, verdict, file))
     return good
 
 
@@ -136,6 +139,14 @@ def _as_they_lie(xmls):
     for stem in sorted(xmls):
         wanted[split_of(xmls[stem][0])].append(stem)
     return {split: stems for split, stems in wanted.items() if stems}
+
+
+def _alone(images, stems):
+    """A line about the pictures without an XML file, for who meant them to be without objects."""
+    alone = [stem for stem in sorted(images) if not stems.find(stem)[0]["XML files"]]
+    shown = ", ".join(map(repr, alone[:_SHOWN])) + (", ..." if len(alone) > _SHOWN else "")
+    text = f"{len(alone)} picture(s) have no XML file and are left out: {shown}"
+    return [text] if alone else []
 
 
 def _places(root):

@@ -29,7 +29,7 @@ def voc(tmp_path, save_image):
         save_image(root / "JPEGImages" / f"{stem}.png", np.full((*shape, 3), 7, "uint8"), **options)
         size = f"<size><width>{size[1]}</width><height>{size[0]}</height></size>" if size else ""
         path = root / "Annotations" / f"{stem}.xml"
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{head}<annotation>{size}{''.join(things)}</annotation>")
         return root
 
@@ -271,6 +271,24 @@ def test_names_that_fit_more_than_one_file(cameras):
     with pytest.warns(UserWarning, match=r"1: it may be 'JPEGImages/c1/1.png' or 'JPEGImages/c2/1"):
         found, _ = greys_and_classes(root)
     assert found == {10: ["of c3/2"]}
+
+
+def test_lists_name_a_picture_in_two_ways(voc):
+    root = voc("c1/1", thing("x", (1, 1, 5, 5)))
+    lists = root / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("c1/1\n1\n")
+    (lists / "val.txt").write_text("1\n")
+    assert [len(only(root, split)[0]) for split in ("train", "validation")] == [1, 1]
+
+
+def test_pictures_without_a_file_are_counted(voc, save_image):
+    root = voc("b", thing("x", (1, 1, 5, 5)))
+    for name in "acdef":
+        save_image(root / "JPEGImages" / f"{name}.png")
+    text = r"5 picture\(s\) have no XML file and are left out: 'a', 'c', 'd', \.\.\."
+    with pytest.warns(UserWarning, match=text):
+        assert len(only(root)[0]) == 1
 
 
 def test_one_name_with_two_endings(voc, save_image):
