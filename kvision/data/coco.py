@@ -4,7 +4,7 @@ import math
 
 from kvision.data.boxes.box_source import BoxSource, Picture, Thing
 from kvision.data.coco_files import read_coco, region_mask, unpaintable, usable_images
-from kvision.data.coco_keys import as_key
+from kvision.data.coco_keys import as_key, key_or_none
 from kvision.data.listing import report
 from kvision.data.masks.painted import painted_masks
 
@@ -74,7 +74,7 @@ def _thing(region, label_of):
         label_of[as_key(region["category_id"])],
         (y, x, y + height, x + width),
         f"annotation {region.get('id')}",
-        crowd=bool(region.get("iscrowd")),
+        crowd=key_or_none(region.get("iscrowd") or 0) != "0",  # which may be text
         area=_number(region.get("area")),
         region=region.get("segmentation"),
     )

@@ -63,9 +63,8 @@ def read_coco(path, image_folder=None):
         A dict of split name to `CocoFile`; one file alone is "train".
 
     Raises:
-        ValueError: if a file is no such file, `image_folder` is none or the images are nowhere, an
-            id means two categories, or the files of a folder are of one split or differ in their
-            categories.
+        ValueError: if a file is no such file, the images are nowhere, an id means two categories,
+            or the files of a folder are of one split or differ in their categories.
     """
     found = {"train": [path]} if os.path.isfile(path) else _instances_files(path)
     for split, twins in found.items():
@@ -223,8 +222,6 @@ def _parse(path, image_folder):
 def _image_folder(path, images, image_folder):
     beside = pathlib.Path(path).absolute().parent
     if image_folder is not None:
-        if not os.path.isdir(image_folder):
-            raise ValueError(f"`image_folder` must be a folder. Received: {str(image_folder)!r}")
         return image_folder
     kind = pathlib.Path(path).stem.rpartition("_")[2]
     places = [beside / "images", beside, beside.parent / kind, beside.parent / "images" / kind]

@@ -135,6 +135,11 @@ def _open_local(source, text, errors, seed, annotations, options):
     if strange:
         takes = f"Its options are {', '.join(sorted(known))}." if known else "It has no options."
         raise ValueError(f"{text!r} must not be given the options {strange}. {takes}")
+    images = options.get("image_folder")
+    if images is not None and not (
+        isinstance(images, (str, os.PathLike)) and os.path.isdir(images)
+    ):
+        raise ValueError(f"`image_folder` must be a folder. Received: {str(images)!r}")
     if not path.exists():
         return opener(**options)
     with reading(path, "The data in"):

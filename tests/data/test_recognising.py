@@ -56,6 +56,16 @@ def test_exports_of_roboflow(tmp_path, save_image, kind, wrapped):
             np.testing.assert_allclose(example["objects"]["bbox"], [[0, 0, 0.5, 0.5]], atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["COCO", "CSV"])
+def test_no_folder_of_images(tmp_path, save_image, kind):
+    picture, files = EXPORTS[kind]
+    save_image(tmp_path / picture.format("train"))
+    write_all(tmp_path, {name.format("train"): text for name, text in files.items()})
+    for nowhere in (tmp_path / "nowhere", 7):
+        with pytest.raises(ValueError, match="^`image_folder` must be a folder"):
+            kv.data.load(tmp_path, image_folder=nowhere)
+
+
 def test_side_by_side_in_one_folder(tmp_path, save_image):
     """As labelImg leaves them."""
     for name in "ab":

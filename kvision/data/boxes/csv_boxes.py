@@ -175,6 +175,4 @@ def _files(path, image_folder):
         found = files_of_splits(path, _BESIDE)
         return root, [(split, os.path.join(path, top, _BESIDE), top) for split, top in found]
     root = pathlib.Path(path).absolute().parent if image_folder is None else image_folder
-    if not os.path.isdir(root):
-        raise ValueError(f"`image_folder` must be a folder. Received: {str(image_folder)!r}")
     return os.path.realpath(root), [("train", path, "")]

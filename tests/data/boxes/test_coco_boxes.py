@@ -43,11 +43,12 @@ def served(path, split="train", **options):
     return {int(e["image"][0, 0, 0]): e["objects"] for e in examples}, info
 
 
-def test_boxes_and_flags(coco):
+@pytest.mark.parametrize(("no", "yes"), [(0, 1), ("0", "1"), (None, True), (0.0, 1.0)])
+def test_boxes_and_flags(coco, no, yes):
     path = coco(
         [
-            {"category_id": 90, "bbox": [1, 2, 4, 6], "area": 13.5},
-            {"category_id": 18, "bbox": [0, 0, 16, 12], "iscrowd": 1},
+            {"category_id": 90, "bbox": [1, 2, 4, 6], "area": 13.5, "iscrowd": no},
+            {"category_id": 18, "bbox": [0, 0, 16, 12], "iscrowd": yes},
             {"category_id": 3, "bbox": [2.5, 1.5, 3, 3], "image_id": 102},
         ],
         3,

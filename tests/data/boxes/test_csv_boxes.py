@@ -116,7 +116,7 @@ def test_pictures_elsewhere(table, tmp_path):
     with pytest.raises(ValueError, match="holds no image"):
         kv.data.load(path)
     assert set(served(path, image_folder=tmp_path / "far")[0]) == {0}
-    with pytest.raises(ValueError, match="`image_folder` must be a folder"):
+    with pytest.raises(ValueError, match="^`image_folder` must be a folder"):
         kv.data.load(path, image_folder=tmp_path / "nowhere")
 
 

@@ -198,7 +198,7 @@ def test_images_elsewhere(coco, served, tmp_path):
     with pytest.raises(ValueError, match=r"must lie in a folder 'images'.*Pass `image_folder`"):
         kv.data.load(path)
     assert len(served(path, image_folder=tmp_path / "far" / "away")[0]) == 2
-    with pytest.raises(ValueError, match="`image_folder` must be a folder"):
+    with pytest.raises(ValueError, match="^`image_folder` must be a folder"):
         kv.data.load(path, image_folder=tmp_path / "nowhere")
 
 
