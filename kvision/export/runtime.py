@@ -197,14 +197,16 @@ def _numbers(tensor):
 def _open_saved_model(path):
     import tensorflow as tf
 
-    try:
+    with reading(path, "The SavedModel", "Export the model again, or copy the folder again."):
         archive = tf.saved_model.load(str(path))
+        if "serving_default" not in archive.signatures:
+            raise ValueError("it must have the signature 'serving_default'")
         serve = archive.signatures["serving_default"]
-    except (OSError, KeyError, ValueError, RuntimeError, tf.errors.OpError) as error:
-        raise ValueError(
-            f"{path} cannot be read as a SavedModel with the signature 'serving_default': {error}"
-        ) from error
-    ((name, spec),) = serve.structured_input_signature[1].items()
+    inputs = serve.structured_input_signature[1]
+    if [spec.shape.rank for spec in inputs.values()] != [4]:
+        shapes = [str(spec.shape) for spec in inputs.values()]
+        raise ValueError(f"{path} must have one input, an image. Received: inputs {shapes}")
+    ((name, spec),) = inputs.items()
 
     def run(images):
         # `archive` is named here because its variables die with it.

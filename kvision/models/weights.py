@@ -140,14 +140,18 @@ def _shapes(layers, name):
 
 
 def _stateful(model, path=()):
-    """`{names of the models it is in and its own: layer}` of those with a state, in order."""
-    found = {}
+    """`{names of the models it is in and its own: layer}` of those with a state, in order.
+
+    Each name comes with how many layers of it were before. A model with weights of its own, beside
+    those of its layers, is one layer.
+    """
+    inside = {id(weight) for layer in getattr(model, "layers", ()) for weight in layer.weights}
+    if not hasattr(model, "layers") or {id(weight) for weight in model.weights} - inside:
+        return {path: model} if has_state(model) else {}
+    found, names = {}, Counter()
     for layer in model.layers:
-        inside = (*path, layer.name)
-        if hasattr(layer, "layers"):
-            found |= _stateful(layer, inside)
-        elif has_state(layer):
-            found[inside] = layer
+        found |= _stateful(layer, (*path, (layer.name, names[layer.name])))
+        names[layer.name] += 1
     return found
 
 
@@ -178,10 +182,7 @@ def _fitted(theirs, ours, biases):
 
     Only axes of length 1 before the others may come or go: a dense layer is a 1x1 convolution.
     """
-    normalizations = (
-        isinstance(ours, keras.layers.BatchNormalization) and ours.scale and ours.center
-    )
-    if normalizations and isinstance(theirs, type(ours)):
+    if isinstance(ours, keras.layers.BatchNormalization) and isinstance(theirs, type(ours)):
         values = _normalization(theirs, ours, biases.before(ours))
     elif are_alike(theirs, ours):
         return None
@@ -206,7 +207,7 @@ def _trimmed(shape):
 
 
 def _normalization(theirs, ours, bias):
-    """Batch normalisation with the weights and the epsilon that `ours` has."""
+    """Batch normalisation with the epsilon of `ours`, and its weights unless it lacks one."""
     mean, variance = (np.asarray(w) for w in (theirs.moving_mean, theirs.moving_variance))
     gamma = np.asarray(theirs.gamma) if theirs.scale else np.ones_like(mean)
     beta = np.asarray(theirs.beta) if theirs.center else np.zeros_like(mean)
@@ -214,7 +215,9 @@ def _normalization(theirs, ours, bias):
     if (variance < 0).any():  # the difference of the epsilons is more than the variance
         scale = np.sqrt(ours.epsilon / (variance + ours.epsilon))
         gamma, variance = np.where(variance < 0, gamma * scale, gamma), np.maximum(variance, 0.0)
-    return [gamma, beta, mean - bias, variance]
+    scale = [gamma] if ours.scale or (gamma != 1).any() else []
+    offset = [beta] if ours.center or (beta != 0).any() else []
+    return [*scale, *offset, mean - bias, variance]
 
 
 class Biases:

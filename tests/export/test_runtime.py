@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 import kvision as kv
@@ -192,8 +193,28 @@ def test_damaged_files(tmp_path):
             kv.export.load(tmp_path / name)
     (tmp_path / "saved").mkdir()
     (tmp_path / "saved" / "saved_model.pb").write_bytes(b"not a model at all")
-    with pytest.raises(ValueError, match="cannot be read as a SavedModel"):
+    with pytest.raises(ValueError, match="The SavedModel .*saved cannot be read"):
         kv.export.load(tmp_path / "saved")
+
+
+def test_a_saved_model_whose_variables_were_cut_short(tmp_path):
+    image = keras.Input((8, 8, 1))
+    model = keras.Model(image, layers.Dense(200)(layers.Flatten()(image)))
+    folder = kv.export.saved_model(model, tmp_path / "saved")
+    (variables,) = folder.glob("variables/*.data*")
+    variables.write_bytes(variables.read_bytes()[:999])
+    with pytest.raises(ValueError, match="The SavedModel .*saved cannot be read"):
+        kv.export.load(folder)
+
+
+def test_saved_models_that_are_not_of_one_image(tmp_path):
+    images = [keras.Input((8, 8, 1)), keras.Input((8, 8, 1))]
+    keras.Model(images, layers.Add()(images)).export(tmp_path / "two", verbose=False)
+    with pytest.raises(ValueError, match="two must have one input, an image. Received: inputs"):
+        kv.export.load(tmp_path / "two")
+    tf.saved_model.save(tf.Module(), str(tmp_path / "none"))
+    with pytest.raises(ValueError, match="must have the signature 'serving_default'"):
+        kv.export.load(tmp_path / "none")
 
 
 def test_flex_file_is_not_run(flex_file):

@@ -64,6 +64,22 @@ def test_an_unknown_class_of_a_data_set_is_named(detector):
             run(batches, verbose=0)
 
 
+def test_an_unknown_class_is_named_after_the_first_epoch_and_before_anything_is_kept(detector):
+    kept = []
+    keeping = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: kept.append(epoch))
+    with pytest.raises(ValueError, match="Received: class 3"):
+        detector.fit(Batches([truth_of([3])]), epochs=3, verbose=0, callbacks=[keeping])
+    assert kept == []
+    detector.fit(pictures(), truth_of([0]), epochs=2, verbose=0, callbacks=keeping)
+    assert kept == [0, 1]
+
+
+def test_callbacks_in_a_list_of_keras(detector):
+    callbacks = keras.callbacks.CallbackList(add_history=True, model=detector)
+    with pytest.raises(ValueError, match="Received: class 3"):
+        detector.fit(Batches([truth_of([3])]), verbose=0, callbacks=callbacks)
+
+
 def test_the_truth_to_watch_is_looked_at_too(detector):
     known, unknown = ((pictures(), truth_of([0, last])) for last in (2, 5))
     with pytest.raises(ValueError, match="Received: class 5"):

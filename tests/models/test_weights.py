@@ -209,7 +209,25 @@ def conv_norm_pair(source_options, target_options):
     ],
 )
 def test_what_differs_before_normalisation_is_folded_exactly(theirs):
-    source, target = conv_norm_pair(theirs, {"use_bias": False, "epsilon": 1e-3})
+    _check_folded(*conv_norm_pair(theirs, {"use_bias": False, "epsilon": 1e-3}))
+
+
+def test_what_differs_before_normalisation_without_scale_or_offset():
+    ours = {"use_bias": False, "scale": False, "epsilon": 1e-9}
+    _check_folded(*conv_norm_pair({"use_bias": True, "scale": False, "epsilon": 0.1}, ours))
+    ours = {"use_bias": False, "center": False}
+    _check_folded(*conv_norm_pair({"use_bias": True, "center": False, "epsilon": 0.1}, ours))
+
+
+def test_a_scale_without_a_place_is_an_error():
+    source, target = conv_norm_pair({"use_bias": False}, {"use_bias": False, "scale": False})
+    kv.models.copy_weights(source, target)  # a scale of ones needs none
+    source.layers[-1].gamma.assign(np.full(5, 2.0))
+    with pytest.raises(ValueError, match="The weights of layer .* must fit"):
+        kv.models.copy_weights(source, target)
+
+
+def _check_folded(source, target):
     random = np.random.default_rng(0)
     source.set_weights([random.uniform(0.1, 2.0, w.shape) for w in source.get_weights()])
     source.layers[-1].moving_variance.assign([1e-5, 1e-4, 0.01, 1.0, 50.0])
@@ -271,6 +289,35 @@ def test_layers_of_one_name_in_two_models():
     np.testing.assert_allclose(target.predict(images, verbose=0), wanted, atol=1e-3)
     kv.models.copy_weights(source, renamed := _of_two_models(("c", "d")))  # by order
     np.testing.assert_allclose(renamed.predict(images, verbose=0), wanted, atol=1e-3)
+
+
+class Twice(keras.Model):
+    """A model of two layers of one name and a weight of its own."""
+
+    def __init__(self, has_weight=False):
+        super().__init__()
+        self.first, self.second = (keras.layers.Dense(3, name="dense") for _ in range(2))
+        self.factor = self.add_weight(shape=(), initializer="ones") if has_weight else 1.0
+
+    def call(self, x):
+        return self.factor * self.second(self.first(x))
+
+
+@pytest.mark.parametrize("has_weight", [False, True])
+@pytest.mark.parametrize("inside", [False, True])
+def test_layers_of_one_name_and_weights_of_a_model_itself(has_weight, inside):
+    def build():
+        vector, model = keras.Input((3,)), Twice(has_weight)
+        whole = keras.Model(vector, model(vector))
+        return whole if inside else model
+
+    source, target = build(), build()
+    random = np.random.default_rng(0)
+    for weight in source.weights:
+        weight.assign(random.normal(size=weight.shape))
+    kv.models.copy_weights(source, target)
+    vectors = random.normal(size=(4, 3)).astype("float32")
+    np.testing.assert_array_equal(target(vectors), source(vectors))
 
 
 def test_a_name_that_may_mean_several_layers():

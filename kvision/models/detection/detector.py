@@ -1,5 +1,6 @@
 """What all detectors have in common: the structure of their outputs, and losses seen one by one."""
 
+import functools
 import itertools
 import math
 
@@ -48,27 +49,38 @@ class Detector(keras.Model):
         """The number of classes that the network tells apart; `None` if it takes any."""
         return None
 
-    def fit(self, x=None, y=None, *args, **kwargs):
+    def fit(
+        self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, **kwargs
+    ):
         """`keras.Model.fit`.
 
         Raises:
-            ValueError: where objects have a class that the network does not know.
+            ValueError: where objects have a class that the network does not know; of a data set at
+                the end of the epoch, before other callbacks keep what it made of the weights.
         """
         self._check_classes([(x, y)])
-        history = super().fit(x, y, *args, **kwargs)
-        self._explain(history.history, x, y)
+        explain = functools.cache(lambda: self._explain(x, y))  # one look is enough
+        watch = keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda _, logs: explain() if _has_nan(logs) else None
+        )
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks = [watch, *keras.tree.flatten(callbacks or [])]
+        history = super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
+        if _has_nan(history.history):
+            explain()
         return history
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """`keras.Model.evaluate`. Raises as `fit` does."""
         self._check_classes([(x, y)])
         values = super().evaluate(x, y, *args, **kwargs)
-        self._explain(values, x, y)
+        if _has_nan(values):
+            self._explain(x, y)
         return values
 
-    def _explain(self, values, x, y):
-        """Looks through a data set for a class that is not known, if a value is NaN."""
-        if y is not None or not np.isnan(keras.tree.flatten(values)).any():
+    def _explain(self, x, y):
+        """Looks through a data set, whose loss is NaN, for a class that is not known."""
+        if y is not None:
             return
         if isinstance(x, keras.utils.PyDataset):
             x = map(x.__getitem__, range(len(x)))
@@ -154,6 +166,10 @@ class Detector(keras.Model):
     def from_config(cls, config, custom_objects=None):
         network = keras.saving.deserialize_keras_object(config["network"], custom_objects)
         return cls(**{**config, "network": network})
+
+
+def _has_nan(values):
+    return bool(np.isnan(keras.tree.flatten(values)).any())
 
 
 def _found(outputs):
