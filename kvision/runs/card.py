@@ -91,7 +91,7 @@ def model_card(card, run_dir):
         machine=card["machine"],
         latency="\n".join(_latency_rows(card["files"])),
         operators=_operators(card["files"], exported),
-        usage=task.USAGE.substitute(best=best, shape=shape),
+        usage=task.usage(card, best=best, shape=shape),
         versions=", ".join(f"{name} {version}" for name, version in card["versions"].items()),
         paper=f"{architecture['paper']}. {architecture['url']}".strip(". "),
     )

@@ -42,7 +42,7 @@ import kvision as kv
 
 model = kv.export.load("$best")
 scores = model.predict(images)  # (n, $shape), pixels 0..255
-print(model.labels[scores[0].argmax()])
+$answer
 ```
 
 On Android, with MediaPipe Tasks (the labels and the normalisation are inside the file):
@@ -78,6 +78,17 @@ def scores(metrics):
         log_loss=f"{metrics['log_loss']:.4f}",
         per_class="\n".join(map(_class_row, metrics["per_class"])),
     )
+
+
+def usage(card, **names):
+    """The card's section on how to use its files."""
+    half = 0 if card["metrics"]["scores"] == "logits" else 0.5
+    answer = "print(model.labels[scores[0].argmax()])"
+    if card["metrics"]["confusion"] is None:
+        answer = f"print([name for name, score in zip(model.labels, scores[0]) if score > {half}])"
+    elif card["architecture"]["outputs"] == 1:
+        answer = f"print(model.labels[-1], scores[0, 0] > {half})"
+    return USAGE.substitute(answer=answer, **names)
 
 
 def _class_row(row):

@@ -119,6 +119,11 @@ def _class_row(row):
     return f"| {escape(row['name'])} | {row['objects']:,} | {shares} | {score} |"
 
 
+def usage(card, **names):
+    """The card's section on how to use its files."""
+    return USAGE.substitute(**names)
+
+
 class Sample:
     """Model and test data in one, which keeps the pictures with the largest share of mistakes.
 

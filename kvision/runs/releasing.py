@@ -156,6 +156,7 @@ def _architecture(model):
         "paper": entry.paper if entry else "",
         "url": entry.url if entry else "",
         "input_shape": list(model.input_shape[1:]),
+        "outputs": model.output_shape[-1] if isinstance(model.output_shape, tuple) else None,
         "parameters": model.count_params(),
     }
 

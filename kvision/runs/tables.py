@@ -7,7 +7,8 @@ import re
 def escape(text):
     """A name as it may stand in a cell of Markdown: nothing in it is markup or HTML."""
     text = html.escape(text.replace("\n", " "), quote=False)
-    return re.sub(r"([\\`*|\[\]])", r"\\\1", text)
+    # An underscore between letters is none either.
+    return re.sub(r"([\\`*~$|\[\]]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", text)
 
 
 def percent(value):

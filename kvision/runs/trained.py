@@ -48,7 +48,8 @@ def trained_model(run_dir, model, about=None):
 
 def settle_best(model, run_dir):
     """Makes `model` and the folder's `model.keras` one, the best epoch, before a release."""
-    if run_folder.is_finished(run_dir):
+    trained = (run_dir / "run.json").exists()  # by our callbacks; others write a history.csv too
+    if trained and run_folder.is_finished(run_dir):
         best = _best_file(run_dir)
         try:
             with warnings.catch_warnings():  # of the optimizer, which no release needs
@@ -62,7 +63,7 @@ def settle_best(model, run_dir):
                 "Pass another folder for another model."
             ) from error
         return
-    if (run_dir / "backup").exists():
+    if trained and (run_dir / "backup").exists():
         epochs = run_folder.completed_epochs(run_dir)
         raise ValueError(
             f"The training in {str(run_dir)!r} must have ended before its model is released. "

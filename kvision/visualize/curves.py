@@ -1,6 +1,7 @@
 """Learning curves."""
 
 import csv
+import math
 
 from kvision.visualize.figure import BLUE, GREEN, GRID, INK, MUTED, ORANGE, RED, new_figure
 
@@ -143,7 +144,11 @@ def _columns(history):
         return {name: list(values) for name, values in history.items()}
     with open(history, newline="") as file:
         rows = list(csv.DictReader(file))
-    columns = {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else {})}
+    columns = {name: [_number(row[name]) for row in rows] for name in (rows[0] if rows else {})}
     if "epoch" in columns:
         columns["epoch"] = [int(epoch) for epoch in columns["epoch"]]
     return columns
+
+
+def _number(text):
+    return math.nan if text == "NA" else float(text)  # as Keras's CSVLogger writes what is missing

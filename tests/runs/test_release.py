@@ -128,6 +128,32 @@ def test_a_dense_model_without_phone_files(tmp_path, monkeypatch):
     assert names == ["even", "odd"]
 
 
+@pytest.mark.parametrize(
+    ("units", "activation", "bias", "answer"),
+    [
+        (1, "sigmoid", 2.0, "odd True"),
+        (1, None, 3.0, "odd True"),
+        (1, None, -3.0, "odd False"),
+        (3, "sigmoid", 2.0, "['a', 'b', 'c']"),
+    ],
+)
+def test_the_usage_of_the_card_tells_what_the_model_says(
+    tmp_path, units, activation, bias, answer, capsys
+):
+    """One score is that of class 1, and of independent labels there may be several."""
+    model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten()])
+    model.add(keras.layers.Dense(units, activation, True, "zeros"))
+    model.layers[-1].bias.assign(np.full(units, bias))
+    images = np.full((8, 4, 4, 1), 128.0, "float32")
+    labels = np.ones((8, units), int) if units > 1 else np.arange(8) % 2
+    names = ["a", "b", "c"] if units > 1 else ["even", "odd"]
+    kv.runs.release(model, tmp_path, [(images, labels)], [], names, quantize=(), threads=[1])
+    snippet = re.search(r"```python\n(.*?)```", (tmp_path / "README.md").read_text(), re.S)[1]
+    capsys.readouterr()
+    exec(snippet.replace('load("', f'load("{tmp_path}/'), {"images": images[:1]})
+    assert capsys.readouterr().out.strip() == answer
+
+
 def test_a_failed_file_fails_the_run(digits_run, tmp_path, monkeypatch):
     """A converter that ruins the weights must not get through."""
     model = keras.models.load_model(digits_run / "model.keras")

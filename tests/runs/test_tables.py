@@ -9,6 +9,8 @@ def test_markdown():
     assert escape("a|b") == r"a\|b"
     assert escape("<img src=x>") == "&lt;img src=x&gt;"
     assert escape("[a](http://b) `c` *d*") == r"\[a\](http://b) \`c\` \*d\*"
+    assert escape("$x$ ~y~") == r"\$x\$ \~y\~"
+    assert escape("_it_ snake_case") == r"\_it\_ snake_case"
 
 
 def test_rich_markup_is_printed_as_it_is(capsys):

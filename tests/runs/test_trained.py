@@ -91,3 +91,11 @@ def test_a_model_without_a_training_is_saved(tmp_path, data):
         saved = keras.models.load_model(tmp_path / "model.keras")
         np.testing.assert_array_equal(saved.get_weights()[0], model.get_weights()[0])
     assert card["command"] == json.loads((tmp_path / "card.json").read_text())["command"] == ""
+
+
+def test_a_history_that_others_wrote_is_no_training_of_ours(tmp_path, data):
+    model = make_model()
+    model.fit(*data, verbose=0, callbacks=[keras.callbacks.CSVLogger(tmp_path / "history.csv")])
+    release(model, tmp_path, data)
+    saved = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(saved.get_weights()[0], model.get_weights()[0])
