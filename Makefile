@@ -57,7 +57,7 @@ bench: $(INSTALLED)
 	@$(BIN)/python -m pytest -q -s -m bench tests/benchmarks
 
 models: $(INSTALLED)
-	@$(BIN)/python -m kvision.runs.zoo
+	@$(BIN)/python -m kvision.zoo
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff format --check .

@@ -12,6 +12,7 @@ _ROOMS = (
     "data",
     "evaluation",
     "export",
+    "initializers",
     "layers",
     "losses",
     "metrics",

@@ -84,7 +84,7 @@ def models(
     from rich.table import Column, Table
 
     kv = _kvision()
-    from kvision.runs import catalogue
+    from kvision.zoo import catalogue
 
     if task:
         kv.list_models(task)  # raises where there is no such task
@@ -388,7 +388,7 @@ _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".pdf", ".svg")
 
 def _files(paths):
     """The photos, and all files in the folders among them but for hidden ones."""
-    from kvision.data.listing import entries
+    from kvision.data.sources.listing import entries
 
     def inside(folder):
         for entry in entries(folder):

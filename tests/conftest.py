@@ -70,7 +70,7 @@ def alive():
         import keras
         import numpy as np
 
-        from kvision.runs.zoo import score_layers
+        from kvision.zoo.measuring import score_layers
 
         layers = [layer for layer in model.layers if hasattr(layer, "kernel")]
         for layer in layers:

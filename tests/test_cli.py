@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 import kvision as kv
 from kvision import cli
-from kvision.runs import catalogue
 from kvision.runs.card import model_card
+from kvision.zoo import catalogue
 
 
 def run(*arguments):

@@ -15,10 +15,11 @@ ALLOWED = {
     "quiet": (set(), set()),
     "registry": (set(), set()),
     "ops": ({"ops"}, KERAS),
+    "initializers": ({"initializers"}, KERAS),
     "layers": ({"layers", "ops"}, KERAS),
     "losses": ({"losses", "ops"}, KERAS),
     "metrics": ({"metrics", "ops"}, KERAS),
-    "models": ({"models", "files", "layers", "losses", "ops", "registry"}, KERAS),
+    "models": ({"models", "files", "initializers", "layers", "losses", "ops", "registry"}, KERAS),
     "data": (
         {"data", "files", "layers", "ops", "quiet"},
         KERAS | {"tensorflow", "tensorflow_datasets", "PIL", "sklearn", "scipy", "yaml"},
@@ -32,7 +33,7 @@ ALLOWED = {
     ),
     "visualize": ({"visualize", "files", "ops"}, {"numpy", "matplotlib", "PIL"}),
 }
-ANYTHING = {"__init__", "cli", "runs"}  # nothing but apps and tests imports them
+ANYTHING = {"__init__", "cli", "runs", "zoo"}  # nothing but apps and tests imports them
 
 
 def imports(path):

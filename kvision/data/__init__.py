@@ -1,8 +1,8 @@
 """Data in: sources by name or path, and the batches that `fit` takes."""
 
 from kvision.data import scenes
-from kvision.data.augmentation import default_augmentation
-from kvision.data.boxes.augmentation import detection_augmentation
+from kvision.data.augmentation.objects import detection_augmentation
+from kvision.data.augmentation.planning import default_augmentation
 from kvision.data.fingerprint import fingerprint
 from kvision.data.loading import load
 from kvision.data.mask_weights import median_frequency_weights, with_border_weights

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from kvision.data.boxes.objects import as_objects, as_truth
+from kvision.data.features.object_rows import as_objects, as_truth
 
 TARGETS = ("label", "objects", "segmentation_mask")
 _MAPS = {"segmentation_mask": tf.uint8, "pixel_weight": tf.float32}

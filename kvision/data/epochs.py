@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from kvision.data.boxes.objects import cut, moved, moving
+from kvision.data.features.object_rows import cut, moved, moving
 
 _CHUNK = 256
 # What moves with the pixels, and its name in the augmentation steps.

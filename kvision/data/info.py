@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 
-from kvision.data.splits import parse_split
+from kvision.data.sources.splits import parse_split
 from kvision.files.names import check_different, check_names
 from kvision.ops.masks import VOID
 

@@ -6,14 +6,14 @@ import inspect
 import os
 import pathlib
 
-from kvision.data.arrays import digits, npz
-from kvision.data.boxes.csv_boxes import csv_boxes
-from kvision.data.coco import KINDS, coco
 from kvision.data.fingerprint import listed
-from kvision.data.recognising import FILE_OPTIONS, folder_opener
-from kvision.data.splits import parse_split
-from kvision.data.tfds_source import is_tfds_name, load_tfds, tfds_names
-from kvision.data.yolo import yolo
+from kvision.data.sources.arrays import digits, npz
+from kvision.data.sources.boxes.csv_boxes import csv_boxes
+from kvision.data.sources.coco import KINDS, coco
+from kvision.data.sources.recognising import FILE_OPTIONS, folder_opener
+from kvision.data.sources.splits import parse_split
+from kvision.data.sources.tfds_source import is_tfds_name, load_tfds, tfds_names
+from kvision.data.sources.yolo import yolo
 from kvision.files.reading import reading
 
 _EMBEDDED = ("digits", "scenes")

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kvision.data.sources import mapped_dataset
+from kvision.data.sources.readable import mapped_dataset
 from kvision.ops.masks import VOID
 
 _NEGLIGIBLE = 1e-4

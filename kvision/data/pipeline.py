@@ -4,15 +4,15 @@ import math
 
 import tensorflow as tf
 
-from kvision.data.augmentation import plan_augmentation
-from kvision.data.boxes.mosaic import Mosaic
-from kvision.data.boxes.objects import row_shapes
+from kvision.data.augmentation.mosaic import Mosaic
+from kvision.data.augmentation.planning import plan_augmentation
 from kvision.data.elements import as_example, as_fit_takes_it, check_elements
 from kvision.data.epochs import augment as augment_epochs
 from kvision.data.epochs import epochs
+from kvision.data.features.object_rows import row_shapes
 from kvision.data.memory import available_memory
 from kvision.data.resizing import MODES, resize_example
-from kvision.data.sources import rows_and_reader
+from kvision.data.sources.readable import rows_and_reader
 from kvision.quiet import ignore_shuffle_warning
 
 _CACHE_SHARE = 0.25

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from kvision.data.boxes.instance_masks import as_channels, from_channels, pack_masks
-from kvision.data.boxes.objects import move_objects
+from kvision.data.features.instance_masks import as_channels, from_channels, pack_masks
+from kvision.data.features.object_rows import move_objects
 from kvision.ops.masks import VOID
 
 MODES = ("stretch", "crop", "pad")

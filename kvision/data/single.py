@@ -4,8 +4,8 @@ import os
 
 import tensorflow as tf
 
-from kvision.data.image_files import read_with_pillow
 from kvision.data.resizing import MODES, resize_example
+from kvision.data.sources.image_files import read_with_pillow
 from kvision.ops.masks import VOID
 
 

@@ -5,16 +5,16 @@ import os
 
 import numpy as np
 
-from kvision.export.contents import describe, kind_of, read_flatbuffer, resolve
-from kvision.export.decoding import decoder, padded
+from kvision.export.forms.decoding import decoder, padded
 from kvision.export.interpreter import (
     input_converter,
     named_outputs,
     open_interpreter,
     real_values,
 )
-from kvision.export.labels import labels_of_run
-from kvision.export.metadata import read_metadata
+from kvision.export.metadata.contents import describe, kind_of, read_flatbuffer, resolve
+from kvision.export.metadata.labels import labels_of_run
+from kvision.export.metadata.tflite import read_metadata
 from kvision.files.keras_files import check_keras_file
 from kvision.files.reading import reading
 
@@ -148,7 +148,7 @@ def load_keras(path):
             "A keras.Model can be read from a `.keras` file or a run folder with one in it. "
             f"Received: {path}"
         )
-    for room in ("layers", "models"):
+    for room in ("initializers", "layers", "models"):
         importlib.import_module(f"kvision.{room}")
     with reading(path, "The Keras model", "Copy the file again, or train the model again."):
         check_keras_file(path)
@@ -157,7 +157,7 @@ def load_keras(path):
 
 def wrap(model, path=None):
     """A `keras.Model` as a `LoadedModel`."""
-    from kvision.export.detectors import class_count, is_detector
+    from kvision.export.forms.detectors import class_count, is_detector
 
     classes = class_count(model) if is_detector(model) else model.output_shape[-1]
     labels = labels_of_run(path, classes) if path else None
@@ -173,7 +173,7 @@ def predict_keras(model, images):
     """
     import keras
 
-    from kvision.export import detectors
+    from kvision.export.forms import detectors
 
     outputs = model(keras.ops.convert_to_tensor(images, dtype="float32"), training=False)
     raw = outputs["raw"] if detectors.is_single_shot(model) else None

@@ -3,8 +3,10 @@
 from string import Template
 
 from kvision.files.text import readable
-from kvision.runs import classifying, detecting, segmenting
 from kvision.runs.tables import escape
+from kvision.runs.tasks import classification as classifying
+from kvision.runs.tasks import detection as detecting
+from kvision.runs.tasks import segmentation as segmenting
 
 TASKS = {task.TASK: task for task in (classifying, segmenting, detecting)}
 CARD = Template("""\

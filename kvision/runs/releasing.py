@@ -7,11 +7,13 @@ from importlib import metadata
 from pathlib import Path
 
 from kvision import export, registry, visualize
-from kvision.export.label_maps import is_segmenter
-from kvision.export.labels import FILE_NAME, label_text
+from kvision.export.forms.label_maps import is_segmenter
+from kvision.export.metadata.labels import FILE_NAME, label_text
 from kvision.files.writing import clear_partial, writing
-from kvision.runs import classifying, detecting, segmenting
 from kvision.runs.card import model_card
+from kvision.runs.tasks import classification as classifying
+from kvision.runs.tasks import detection as detecting
+from kvision.runs.tasks import segmentation as segmenting
 from kvision.runs.trained import settle_best
 from kvision.training import run_folder
 

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 import kvision as kv
-from kvision.layers.random_elastic_deformation import RandomElasticDeformation
-from kvision.layers.random_lens_distortion import RandomLensDistortion
+from kvision.layers.augmentation.random_elastic_deformation import RandomElasticDeformation
+from kvision.layers.augmentation.random_lens_distortion import RandomLensDistortion
 
 L = keras.layers
 SIZE = (64, 80)

@@ -195,7 +195,7 @@ def test_dataset_with_border_weights():
 
 
 def test_a_folder_is_still_shuffled_by_its_names(tmp_path, save_image):
-    from kvision.data.sources import rows_and_reader
+    from kvision.data.sources.readable import rows_and_reader
 
     for number in range(3):
         save_image(tmp_path / "images" / f"{number}.png", shape=(30, 43))

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import kvision as kv
 from kvision.data.scenes import CLASSES, PARTS, render, sample_scene, scenes
-from kvision.data.splits import parse_split
+from kvision.data.sources.splits import parse_split
 
 SIZE = (24, 32)
 

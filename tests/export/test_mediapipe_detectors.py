@@ -8,10 +8,10 @@ import pytest
 from squares import squares
 
 import kvision as kv
-from kvision.export.contents import read_flatbuffer
-from kvision.export.decoding import decode, suppress_classes
-from kvision.export.detector_metadata import NAME, read_anchors
-from kvision.export.metadata import read_metadata
+from kvision.export.forms.decoding import decode, suppress_classes
+from kvision.export.metadata.contents import read_flatbuffer
+from kvision.export.metadata.detector import NAME, read_anchors
+from kvision.export.metadata.tflite import read_metadata
 
 MOST = 10_000
 OVERLAP = 0.3  # from which MediaPipe suppresses; an app cannot choose it

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import layers
 
 import kvision as kv
-from kvision.export.metadata import attach, build_metadata
+from kvision.export.metadata.tflite import attach, build_metadata
 
 KINDS = {
     "keras": "keras",

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from kvision.layers import BilinearKernel, CropLike, ResizeLike
+from kvision.initializers import BilinearKernel
+from kvision.layers import CropLike, ResizeLike
 
 
 def maps(*shape):

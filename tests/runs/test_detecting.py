@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 
 import kvision as kv
 from kvision.cli import app
-from kvision.runs import detecting, viewing
+from kvision.runs import viewing
 from kvision.runs.card import model_card
+from kvision.runs.tasks import detection as detecting
 
 
 def run(*arguments):

@@ -10,7 +10,7 @@ from kills import moments_of
 from short_runs import Scripted, fit
 
 import kvision as kv
-from kvision.export.report import Report
+from kvision.export.proof.report import Report
 from kvision.files.writing import clear_partial, writing
 
 ABOUT = {"classes": ["zero", "one", "two"]}

@@ -17,7 +17,7 @@ from kvision.data.info import (
 from kvision.data.scenes.rendering import check_size, render
 from kvision.data.scenes.sampling import check_difficulty, sample_scene
 from kvision.data.scenes.shapes import CLASSES, PARTS
-from kvision.data.sources import readable_dataset
+from kvision.data.sources.readable import readable_dataset
 
 # One picture at a time: threads that take the interpreter from each other at every step of NumPy
 # are slower together than one of them.

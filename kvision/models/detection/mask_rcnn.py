@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from kvision.layers import MasksOfClasses, RoIAlign
-from kvision.layers.masks_of_classes import logits_of
+from kvision.layers.regions.masks_of_classes import logits_of
 from kvision.losses.regions import mask_loss, mask_targets
 from kvision.models.detection.fast_rcnn import HEADS, check_classes, start_from
 from kvision.models.detection.faster_rcnn import PYRAMID_SIZES, pyramid_stages, single_stages

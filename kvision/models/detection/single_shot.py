@@ -3,7 +3,8 @@
 import keras
 from keras import layers, ops
 
-from kvision.layers import Anchors, BoxDecoder, Detections, PriorProbability
+from kvision.initializers import PriorProbability
+from kvision.layers import Anchors, BoxDecoder, Detections
 from kvision.losses.detection import hard_negatives, smooth_l1, softmax_focal
 from kvision.models.detection.assignment import assigned, completed
 from kvision.models.detection.detector import Detector

@@ -6,7 +6,8 @@ Xie, Tu: Holistically-nested edge detection, ICCV 2015.
 import keras
 from keras import layers
 
-from kvision.layers import BilinearKernel, CropLike
+from kvision.initializers import BilinearKernel
+from kvision.layers import CropLike
 from kvision.models.caffe import centres, padded
 from kvision.models.classification.vgg import VGG16
 from kvision.models.documented import documented

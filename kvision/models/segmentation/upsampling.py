@@ -4,7 +4,7 @@ import warnings
 
 from keras import layers
 
-from kvision.layers import BilinearKernel
+from kvision.initializers import BilinearKernel
 
 UPSAMPLINGS = ("transposed", "resize")
 

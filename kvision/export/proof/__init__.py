@@ -1,0 +1,1 @@
+"""The proof of a file, against the model it came from."""

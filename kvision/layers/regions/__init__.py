@@ -1,0 +1,1 @@
+"""Layers that work on regions of a picture."""

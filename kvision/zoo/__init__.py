@@ -1,0 +1,1 @@
+"""What was measured of the networks, and the catalogue made of it."""
