@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from kvision import tasks
 from kvision.files.text import check_path, printable, readable
 from kvision.files.writing import check_writable, writing
 from kvision.quiet import quietly
@@ -98,15 +99,16 @@ def models(
         print(f"\n{(entry.builder.__doc__ or '').strip()}")
         return
     console = Console() if sys.stdout.isatty() else Console(width=100)
-    among = catalogue.SHORT if console.width < 100 else catalogue.LISTED
-    for shown in [task] if task else kv.registry.TASKS:
-        first, *others = chosen = catalogue.columns(shown, among)
-        heads = [Column(among[first]), *(Column(among[c], justify="right") for c in others)]
-        table = Table(*heads, box=None, padding=(0, 2, 0, 0))
+    short = console.width < 100
+    for shown in [task] if task else tasks.names():
+        heads = catalogue.listed(shown, short)
+        first, *others = heads.values()
+        columns = [Column(first), *(Column(head, justify="right") for head in others)]
+        table = Table(*columns, box=None, padding=(0, 2, 0, 0))
         for entry in catalogue.entries(shown):
             cells = catalogue.row(entry, measured.get(entry.name))
-            table.add_row(*(cells[column] for column in chosen))
-        console.print(f"[bold]{catalogue.TITLES[shown]}[/bold]", table, sep="\n")
+            table.add_row(*(cells[column] for column in heads))
+        console.print(f"[bold]{tasks.named(shown).title}[/bold]", table, sep="\n")
     print(f"\n{catalogue.NOTE}")
 
 

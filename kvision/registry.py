@@ -6,7 +6,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping
 
-TASKS = ("classification", "segmentation", "edges", "detection")
+from kvision import tasks
 
 _entries = {}
 
@@ -18,23 +18,21 @@ class Entry:
     Attributes:
         name: the builder's name, as in `kv.models.<name>`.
         builder: the function that returns a `keras.Model`.
-        task: one of `kvision.registry.TASKS`.
+        task: one of `kvision.tasks.names()`.
         paper: authors and title of the publication.
         url: where to read it.
         year: of publication.
         parameters: published count of trainable parameters of the default network, or `None`.
         multiply_adds: of convolutions and dense layers for one picture of the default size.
-        errors: published top-1 and top-5 error on ImageNet (CIFAR-10 for the networks made for
-            it) in percent; `None` where it was not checked against the publication.
-        mean_iou: published mean intersection over union of a segmenter in percent; `None` where it
-            was not checked.
-        mean_ap: published mean average precision of a detector in percent; `None` where it was not
-            checked.
+        published: figures of the publication, `{key: number}` with keys of the task's own
+            `published`; those that were not checked against it are not there.
         protocol: how those figures were measured.
         levels: names of the layers that end each resolution, finest first
             (see `kv.models.feature_extractor`).
         mobile: whether the network is meant for TFLite, and so tested there.
         tiny: arguments that build a small member of the family for tests.
+        twin: the entry whose tiny member is built of the same blocks, if there is one.
+        skip: general checks that do not hold of this network, `{check: reason}`.
     """
 
     name: str
@@ -45,24 +43,24 @@ class Entry:
     year: int
     parameters: int | None = None
     multiply_adds: int | None = None
-    errors: tuple | None = None
-    mean_iou: float | None = None
-    mean_ap: float | None = None
+    published: Mapping = dataclasses.field(default_factory=dict)
     protocol: str = ""
     levels: tuple = ()
     mobile: bool = False
     tiny: Mapping = dataclasses.field(default_factory=dict)
+    twin: str | None = None
+    skip: Mapping = dataclasses.field(default_factory=dict)
 
 
 def register(task, **facts):
     """Registers the decorated builder under its own name.
 
     Args:
-        task: one of `kvision.registry.TASKS`.
+        task: one of `kvision.tasks.names()`.
         **facts: the other fields of `Entry`.
 
     Raises:
-        ValueError: where the task is unknown or the name is taken.
+        ValueError: where the task is unknown, has no such published figure, or the name is taken.
 
     Example:
 
@@ -71,8 +69,11 @@ def register(task, **facts):
     >>> _entries.pop("DoeNet").year
     2026
     """
-    if task not in TASKS:
-        raise ValueError(f"`task` must be one of {TASKS}. Received: {task!r}")
+    known = tasks.named(task).published
+    if strange := set(facts.get("published", ())) - set(known):
+        raise ValueError(
+            f"`published` of {task} must have keys of {tuple(known)}. Received: {sorted(strange)}"
+        )
 
     def decorate(builder):
         name = builder.__name__
@@ -91,7 +92,7 @@ def list_models(task=None):
     """Names of the registered builders, sorted.
 
     Args:
-        task: `None` for all, or one of `kvision.registry.TASKS`.
+        task: `None` for all, or one of `kvision.tasks.names()`.
 
     Raises:
         ValueError: where the task is unknown.
@@ -102,8 +103,8 @@ def list_models(task=None):
     >>> "MobileNetV2" in kv.list_models("classification")
     True
     """
-    if task is not None and task not in TASKS:
-        raise ValueError(f"`task` must be None or one of {TASKS}. Received: {task!r}")
+    if task is not None:
+        tasks.named(task)  # raises where there is none
     return sorted(name for name, entry in _load().items() if task in (None, entry.task))
 
 

@@ -6,14 +6,14 @@ Names load on first use. Opening a `.tflite` file imports neither TensorFlow nor
 import importlib
 
 _MODULES = {
-    "Report": "report",
-    "benchmark": "latency",
-    "describe": "contents",
+    "Report": "proof.report",
+    "benchmark": "proof.latency",
+    "describe": "metadata.contents",
     "load": "runtime",
     "load_keras": "runtime",
-    "saved_model": "savedmodel",
-    "tflite": "litert",
-    "verify": "parity",
+    "saved_model": "files.savedmodel",
+    "tflite": "files.litert",
+    "verify": "proof.parity",
 }
 
 __all__ = [

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from string import Template
 
-from kvision import registry
+from kvision import registry, tasks
 
 MEASURED = Path(__file__).with_name("measured.json")
 OPEN_SIZE = (320, 480)  # for networks that take any: about a photograph of BSDS
@@ -21,9 +21,7 @@ COLUMNS = {
     "parameters": "---:",
     "multiply-adds": "---:",
     "input": "---:",
-    "error, top-1 / top-5 %": "---:",
-    "mean IoU %": "---:",
-    "mean AP %": "---:",
+    "published": "---:",
     "protocol": "---",
     "CPU ms": "---:",
     "TFLite ms": "---:",
@@ -31,18 +29,7 @@ COLUMNS = {
     "int8 ms": "---:",
     "int8 MB": "---:",
 }
-# The figure by which the networks of a task are judged; there is none for the others.
-JUDGED = {
-    "classification": "error, top-1 / top-5 %",
-    "segmentation": "mean IoU %",
-    "detection": "mean AP %",
-}
-TITLES = {
-    "classification": "Classification",
-    "segmentation": "Segmentation",
-    "edges": "Edges",
-    "detection": "Detection",
-}
+# In place of "published" a task has a column for each of its figures.
 # What `kvision models` shows, with narrow headings, and of it what fits 80 columns.
 LISTED = {
     "network": "model",
@@ -50,15 +37,13 @@ LISTED = {
     "parameters": "parameters",
     "multiply-adds": "multiply\n-adds",
     "input": "input",
-    "error, top-1 / top-5 %": "top-1 / 5\nerror %",
-    "mean IoU %": "mean\nIoU %",
-    "mean AP %": "mean\nAP %",
+    "published": "",
     "CPU ms": "CPU\nms",
     "TFLite ms": "TFLite\nms",
     "MB": "file\nMB",
     "phone": "phone",
 }
-SHORT = {key: LISTED[key] for key in LISTED if key not in ("year", "input", "phone")}
+_NOT_SHORT = ("year", "input", "phone")
 NOTE = """Errors are the papers', of ImageNet (ResNetCIFAR's of CIFAR-10), each by its own protocol.
 `kvision models NAME` tells everything about one model."""
 PAGE = Template("""\
@@ -75,7 +60,7 @@ import kvision as kv
 names = kv.list_models("classification")
 light = [name for name in names if kv.model_info(name).multiply_adds < 1e9]
 entry = kv.model_info("ResNet50")
-print(entry.paper, entry.url, entry.year, entry.errors, entry.protocol)
+print(entry.paper, entry.url, entry.year, dict(entry.published), entry.protocol)
 
 small = kv.models.ResNet18(input_shape=(32, 32, 3), stem_strides=1, classes=10)
 print(kv.models.multiply_adds(small), kv.models.levels(small))
@@ -133,6 +118,7 @@ def row(entry, record=None):
         record: of `measurements`, or `None`.
     """
     record = record or {}
+    headings = tasks.named(entry.task).published
     parameters = entry.parameters or record.get("parameters")
     files = {kind: record.get(kind) or {} for kind in ("tflite", "int8")}
     return {
@@ -142,12 +128,8 @@ def row(entry, record=None):
         "parameters": f"{parameters:,}" if parameters else "",
         "multiply-adds": amount(entry.multiply_adds),
         "input": default_input(entry),
-        "error, top-1 / top-5 %": " / ".join(
-            str(error) for error in entry.errors or () if error is not None
-        ),
-        "mean IoU %": str(entry.mean_iou or ""),
-        "mean AP %": str(entry.mean_ap or ""),
-        "protocol": entry.protocol if entry.errors or entry.mean_iou or entry.mean_ap else "",
+        **{head: str(entry.published.get(key, "")) for key, head in headings.items()},
+        "protocol": entry.protocol if entry.published else "",
         "CPU ms": _short(record.get("cpu_ms")),
         "TFLite ms": _short(files["tflite"].get("ms")),
         "MB": _short(files["tflite"].get("megabytes")),
@@ -165,16 +147,16 @@ def facts(entry, record=None):
         record: of `measurements`, or `None`.
     """
     record, known = record or {}, row(entry, record)
-    errors = zip(("top-1", "top-5"), entry.errors or (), strict=False)
-    shares = ", ".join(f"{name} {error} %" for name, error in errors if error is not None)
+    headings = tasks.named(entry.task).published
+    figures = ", ".join(
+        f"{headings[key].removesuffix(' %')} {figure} %" for key, figure in entry.published.items()
+    )
     levels = record.get("levels") or [("", layer) for layer in entry.levels]
     found = {
         "parameters": known["parameters"],
         "multiply-adds": f"{entry.multiply_adds:,}" if entry.multiply_adds else "",
         "default input": known["input"],
-        "published error": f"{shares} ({entry.protocol})" if shares else "",
-        "published IoU": f"{entry.mean_iou} % ({entry.protocol})" if entry.mean_iou else "",
-        "published AP": f"{entry.mean_ap} % ({entry.protocol})" if entry.mean_ap else "",
+        "published": f"{figures} ({entry.protocol})" if figures else "",
         "levels": ", ".join(f"{stride} {layer}".strip() for stride, layer in levels),
         "for phones": known["phone"],
         "CPU, Keras": f"{known['CPU ms']} ms" if known["CPU ms"] else "",
@@ -192,7 +174,7 @@ def models_page():
     known = {entry.name: measured[entry.name] for entry in listed if entry.name in measured}
     threads = sorted({str(record["threads"]) for record in known.values() if "threads" in record})
     return PAGE.substitute(
-        networks="\n\n".join(_task_table(task, measured) for task in TITLES),
+        networks="\n\n".join(_task_table(task, measured) for task in tasks.names()),
         threads=" or ".join(threads),
         machines=_machines(known),
         levels=_levels(known),
@@ -200,21 +182,28 @@ def models_page():
     )
 
 
-def columns(task, among=COLUMNS):
-    """The names of the columns that say something of a task's networks."""
-    others = {column for name, column in JUDGED.items() if name != task}
-    if task not in JUDGED:
-        others.add("protocol")
-    return [column for column in among if column not in others]
+def listed(task, short=False):
+    """The columns that `kvision models` shows of a task's networks, `{name: narrow heading}`."""
+    heads = {key: head for key, head in LISTED.items() if not (short and key in _NOT_SHORT)}
+    first = next(iter(tasks.named(task).published.values()))
+    return _with_figures(heads, {first: first.replace(" ", "\n", 1)})
+
+
+def _with_figures(columns, figures):
+    """The columns with the task's own figures in the place of "published"."""
+    parts = (figures if key == "published" else {key: value} for key, value in columns.items())
+    return {key: value for part in parts for key, value in part.items()}
 
 
 def _task_table(task, measured):
-    rows, chosen = [], columns(task)
+    headings = dict.fromkeys(tasks.named(task).published.values(), COLUMNS["published"])
+    rows, columns = [], _with_figures(COLUMNS, headings)
     for entry in entries(task):
         cells = row(entry, measured.get(entry.name))
         cells["paper"] = f"[{entry.paper}]({entry.url})"
-        rows.append([cells[column] for column in chosen])
-    return f"## {TITLES[task]}\n\n" + _table(chosen, [COLUMNS[c] for c in chosen], rows)
+        rows.append([cells[column] for column in columns])
+    title = tasks.named(task).title
+    return f"## {title}\n\n" + _table(list(columns), list(columns.values()), rows)
 
 
 def amount(count):

@@ -93,7 +93,7 @@ def levels(stages, first=None):
     **FACTS,
     parameters=132_863_336,
     multiply_adds=7_609_090_048,
-    errors=(29.6, 10.4),
+    published={"top1": 29.6, "top5": 10.4},
     levels=levels(A),
 )
 @variant_of(vgg)
@@ -112,7 +112,7 @@ def VGG11(**arguments):
     **FACTS,
     parameters=132_863_336,
     multiply_adds=7_609_090_048,
-    errors=(29.7, 10.5),
+    published={"top1": 29.7, "top5": 10.5},
     levels=levels(A, "norm1"),
 )
 @variant_of(vgg)
@@ -131,7 +131,7 @@ def VGG11LRN(**arguments):
     **FACTS,
     parameters=133_047_848,
     multiply_adds=11_308_466_176,
-    errors=(28.7, 9.9),
+    published={"top1": 28.7, "top5": 9.9},
     levels=levels(B),
 )
 @variant_of(vgg)
@@ -150,7 +150,7 @@ def VGG13(**arguments):
     **FACTS,
     parameters=133_638_952,
     multiply_adds=11_770_888_192,
-    errors=(28.1, 9.4),
+    published={"top1": 28.1, "top5": 9.4},
     levels=levels(C),
 )
 @variant_of(vgg)
@@ -169,7 +169,7 @@ def VGG16C(**arguments):
     **FACTS,
     parameters=138_357_544,
     multiply_adds=15_470_264_320,
-    errors=(27.0, 8.8),
+    published={"top1": 27.0, "top5": 8.8},
     levels=levels(D),
 )
 @variant_of(vgg)
@@ -190,7 +190,7 @@ def VGG16(**arguments):
     **FACTS,
     parameters=143_667_240,
     multiply_adds=19_632_062_464,
-    errors=(27.3, 9.0),
+    published={"top1": 27.3, "top5": 9.0},
     levels=levels(E),
 )
 @variant_of(vgg)

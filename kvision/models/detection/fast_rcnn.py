@@ -23,7 +23,7 @@ HEADS = ("class_scores", "box_offsets")  # the layers whose weights depend on th
     url="https://arxiv.org/abs/1504.08083",
     year=2015,
     parameters=134_690_729,
-    mean_ap=66.9,
+    published={"mean_ap": 66.9},
     protocol="VOC 2007 test, trained on VOC 2007 trainval",
     tiny={"alpha": 0.0625, "input_shape": (64, 64, 3), "classes": 4, "units": 32, "dropout": 0.0},
 )

@@ -38,7 +38,7 @@ PYRAMID_SIZES = (32, 64, 128, 256, 512)
     url="https://arxiv.org/abs/1506.01497",
     year=2015,
     parameters=137_078_239,
-    mean_ap=69.9,
+    published={"mean_ap": 69.9},
     protocol="VOC 2007 test, trained on VOC 2007 trainval",
     tiny={
         "alpha": 0.0625,

@@ -25,7 +25,7 @@ PYRAMID = (6, 3, 2, 1)  # 50 bins
     "recognition",
     url="https://arxiv.org/abs/1406.4729",
     year=2014,
-    mean_ap=59.2,
+    published={"mean_ap": 59.2},
     protocol="VOC 2007 test, five scales, with support vector machines",
     tiny={"alpha": 0.0625, "input_shape": (64, 64, 3), "classes": 4, "units": 32, "dropout": 0.0},
 )

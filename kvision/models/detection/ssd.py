@@ -43,7 +43,7 @@ EXTRAS = ((256, 512, 2, 1), (128, 256, 2, 1), (128, 256, 1, 0), (128, 256, 1, 0)
     year=2016,
     parameters=26_285_486,
     multiply_adds=31_373_537_792,
-    mean_ap=77.2,
+    published={"mean_ap": 77.2},
     protocol="VOC 2007 test, trained on VOC 2007 and 2012",
     tiny={"alpha": 0.0625, "input_shape": (96, 96, 3), "classes": 4},
 )

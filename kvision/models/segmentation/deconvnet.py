@@ -21,7 +21,7 @@ from kvision.registry import register
     year=2015,
     parameters=251_805_653,
     multiply_adds=32_745_979_904,
-    mean_iou=69.6,
+    published={"mean_iou": 69.6},
     protocol="VOC 2012 test, 50 object proposals an image; 70.5 with a fully connected CRF",
     tiny={"alpha": 0.0625, "input_shape": (64, 64, 3), "classes": 4, "window": 2},
 )

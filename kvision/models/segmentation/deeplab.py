@@ -31,7 +31,7 @@ RATES = (6, 12, 18, 24)
     year=2014,
     parameters=20_505_429,
     multiply_adds=51_094_882_921,
-    mean_iou=62.25,
+    published={"mean_iou": 62.25},
     protocol="VOC 2012 val; 67.64 with a fully connected CRF",
     tiny={"alpha": 0.0625, "input_shape": (33, 41, 3), "classes": 4, "dropout": 0.0},
 )
@@ -97,7 +97,7 @@ def DeepLabLargeFOV(
     year=2016,
     parameters=44_048_532,
     multiply_adds=75_302_605_929,
-    mean_iou=79.7,
+    published={"mean_iou": 79.7},
     protocol="VOC 2012 test, pre-trained on COCO, three scales, fully connected CRF",
     tiny={"backbone": "VGG16", "alpha": 0.0625, "input_shape": (33, 41, 3), "classes": 4},
 )
