@@ -194,19 +194,19 @@ def test_cell_experiment(tmp_path):
 
 
 @pytest.mark.slow
-def test_depth_experiment(tmp_path):
-    code, output = run("depth_experiment.py", "--smoke", "--run", "run", folder=tmp_path)
+def test_degradation_experiment(tmp_path):
+    code, output = run("degradation_experiment.py", "--smoke", "--run", "run", folder=tmp_path)
     assert code == 0, output
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     networks = [(row["network"], row["depth"]) for row in results]
     assert networks == [(name, n) for name in ("PlainNetCIFAR", "ResNetCIFAR") for n in (8, 14)]
     assert results[0]["parameters"] == results[2]["parameters"] < results[1]["parameters"]
     assert all(0 <= row["test_error"] <= 1 for row in results)
-    width, height = Image.open(tmp_path / "run" / "depth.png").size
+    width, height = Image.open(tmp_path / "run" / "degradation.png").size
     assert width > 2 * height * 0.8
 
     others = ["--depths", "8", "--epochs", "3", "--run", "run"]
-    code, output = run("depth_experiment.py", *others, folder=tmp_path)
+    code, output = run("degradation_experiment.py", *others, folder=tmp_path)
     assert code != 0
     assert "to go" not in output
     assert "holds a run of 2 epochs: pass another --run" in output

@@ -22,7 +22,7 @@ MODULES = sorted(
     for module in pkgutil.walk_packages(kv.__path__, "kvision.")
     if not module.name.endswith("convert_child")
 )
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def snippets(text):
@@ -95,6 +95,25 @@ def test_pages(page, workshop):
     finally:
         kv.registry._entries.clear()
         kv.registry._entries.update(before)
+
+
+def anchors(page):
+    titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links(page):
+    for link in re.findall(
+        r"\]\(([^)\s]+)\)", re.sub(r"```.*?```", "", page.read_text(), flags=re.S)
+    ):
+        path, _, anchor = link.partition("#")
+        if link.startswith("http"):
+            continue
+        target = (page.parent / path).resolve() if path else page
+        assert target.is_relative_to(ROOT), link
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -42,10 +42,10 @@ def load(
         source: one of
 
             - `"digits"`: scikit-learn's 1,797 handwritten digits, no network needed;
-            - `"scenes"`: our synthetic world, drawn as it is asked for; see docs/scenes.md;
+            - `"scenes"`: our synthetic world, drawn as it is asked for; see docs/guides/scenes.md;
             - a folder of class folders, or of train, val and test folders of class folders;
             - a folder of images beside a folder of masks (`images` and `masks`, `train` and
-              `trainannot`, ...), or in the layout of VOC or Cityscapes; see docs/data.md;
+              `trainannot`, ...), or in the layout of VOC or Cityscapes; see docs/guides/data.md;
             - a folder of pictures and VOC's XML files (`JPEGImages`, `Annotations`);
             - a folder of pictures and YOLO's labels (`images`, `labels`), or its `data.yaml`;
             - a `.json` file of COCO instances beside its images, or a folder with
@@ -73,7 +73,7 @@ def load(
             values in the masks, or a dict of value to name), `colors` (a dict of class name to
             (red, green, blue) for coloured masks, or a list) and `void` (values or colours that
             mean void besides 255); COCO and CSV files `image_folder`; `"scenes"` what
-            docs/scenes.md says; TFDS sources what `tfds.load` takes, for example `data_dir`.
+            docs/guides/scenes.md says; TFDS sources what `tfds.load` takes, for example `data_dir`.
 
     Returns:
         What `split` asks for. With `with_info=True`, also the info: `info.class_names`,

@@ -82,9 +82,9 @@ threads. *MB* is the size of the file (10⁶ bytes). Weights were random; times 
 Files are measured of all classifiers and of the other networks meant for phones. Each float file
 holds built-in operators only and gave the Keras model's outputs within 1e-4 (segmenters within
 1e-3); int8 files, made for the classifiers meant for phones, gave its classes. Those of segmenters
-and detectors need trained weights: [segmentation](segmentation.md) and [detection](detection.md)
-have them. Networks of any input size were measured at $open_size; those that are given regions,
-with 2,000 of them.
+and detectors need trained weights: [segmentation](tasks/segmentation.md) and
+[detection](tasks/detection.md) have them. Networks of any input size were measured at $open_size;
+those that are given regions, with 2,000 of them.
 
 $machines
 

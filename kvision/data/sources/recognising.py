@@ -74,7 +74,7 @@ def folder_opener(path, errors, seed, annotations):
         if below is None:
             raise ValueError(
                 f"{path} must hold pictures in a layout that is known. Found: {found(place)}."
-                f"{_inside(place)} The layouts are: {_LAYOUTS}. See docs/data.md."
+                f"{_inside(place)} The layouts are: {_LAYOUTS}. See docs/guides/data.md."
             )
         place = below
     chosen = [layout for layout in layouts if annotations in (None, *layout.serves)]
@@ -88,7 +88,7 @@ def folder_opener(path, errors, seed, annotations):
             )
         raise ValueError(
             f"{what}, and has none of the {annotations!r} for which `annotations` asks. "
-            f"Found: {found(place)}. The layouts are: {_LAYOUTS}. See docs/data.md."
+            f"Found: {found(place)}. The layouts are: {_LAYOUTS}. See docs/guides/data.md."
         )
     choice = [annotations] if chosen[0].serves == KINDS else []
     return functools.partial(chosen[0].open, place, errors, seed, *choice), chosen[0].options

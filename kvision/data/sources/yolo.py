@@ -22,7 +22,7 @@ _SHOWN = 3
 
 
 def yolo(path, errors="skip", seed=0, annotations=None):
-    """Reads pictures and YOLO's labels, boxes and outlines; see docs/data.md for the layouts.
+    """Reads pictures and YOLO's labels, boxes and outlines; layouts: docs/guides/data.md.
 
     A picture without a label file has no objects, as in YOLO, but is counted in the warning.
 

@@ -159,7 +159,7 @@ def test_what_is_not_known_is_refused(tmp_path, save_image, kind, annotations):
     with pytest.raises(ValueError, match=r"layout that is known. Found: .*The layouts are") as told:
         kv.data.load(tmp_path, annotations=annotations)
     assert "1 .jpg" in str(told.value)
-    assert "docs/data.md" in str(told.value)
+    assert "docs/guides/data.md" in str(told.value)
 
 
 def test_what_was_found_is_told(tmp_path, save_image):

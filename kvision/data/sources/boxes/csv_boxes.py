@@ -31,7 +31,7 @@ def is_csv_folder(path):
 
 
 def csv_boxes(path, errors="skip", seed=0, image_folder=None):
-    """Reads a CSV file with a header and a row for each box; see docs/data.md for the columns.
+    """Reads a CSV file with a header and a row for each box; its columns: docs/guides/data.md.
 
     Boxes are in pixels, the first of which covers 0..1, or, where most end at 1 or before,
     relative. A row without a box is a picture without objects. The classes are in the order of the

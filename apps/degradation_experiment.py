@@ -1,13 +1,14 @@
 """Plain and residual networks of two depths, trained alike: does depth hurt the training itself?
 
 Paper:    He, Zhang, Ren, Sun, Deep residual learning for image recognition, 2015, Figure 6
-Command:  python apps/depth_experiment.py         (--smoke: the same in seconds, to see it run)
+Command:  python apps/degradation_experiment.py   (--smoke: the same in seconds, to see it run)
 Hardware: two CPU cores
 Minutes:  about 30, alone (44 of CPU time)
 Data:     scikit-learn's handwritten digits (nothing is downloaded), enlarged to 16x16 and moved,
           turned and stretched at random: 1,437 to train, 360 to test on, each in four versions an
           epoch; those to train on are never the same twice
-Leaves:   saved_models/depth_experiment/: results.json, depth.png and a folder for each network
+Leaves:   saved_models/degradation_experiment/: results.json, degradation.png and a folder
+          for each network
 
 A killed run goes on when the same command is started again.
 """
@@ -30,7 +31,7 @@ parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
 )
 add = parser.add_argument
-add("--run", type=Path, default="saved_models/depth_experiment", help="the folder it leaves")
+add("--run", type=Path, default="saved_models/degradation_experiment", help="the folder it leaves")
 add("--depths", type=int, nargs="+", default=[20, 56], help="layers, 6n + 2 (default 20 56)")
 add("--epochs", type=int, default=48)
 add("--learning-rate", type=float, default=0.1, help="for the first half (default 0.1)")
@@ -113,6 +114,6 @@ for panel, name in NETWORKS.items():
 
 # Result
 (args.run / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-kv.visualize.error_curves(histories).savefig(args.run / "depth.png")
+kv.visualize.error_curves(histories).savefig(args.run / "degradation.png")
 for row in results:
     print("{network} {depth}: training {training_error:.2%}, test {test_error:.2%}".format(**row))
