@@ -5,7 +5,7 @@ from kvision.evaluation.classification import evaluate_classifier, wilson_interv
 from kvision.evaluation.crf import crf_refine
 from kvision.evaluation.detection import evaluate_detector
 from kvision.evaluation.detection_callback import DetectionScores
-from kvision.evaluation.edges import edge_scores
+from kvision.evaluation.edges import edge_scores, evaluate_edges
 from kvision.evaluation.protocols import dense_evaluation, multi_crop_evaluation
 from kvision.evaluation.rand import foreground_rand_score
 from kvision.evaluation.segmentation import evaluate_segmenter, segmentation_scores
@@ -19,6 +19,7 @@ __all__ = [
     "edge_scores",
     "evaluate_classifier",
     "evaluate_detector",
+    "evaluate_edges",
     "evaluate_segmenter",
     "foreground_rand_score",
     "multi_crop_evaluation",

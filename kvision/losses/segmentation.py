@@ -9,6 +9,7 @@ from kvision.losses.masks import MaskLoss, RegionLoss, checked_weights, weights_
 from kvision.ops.masks import VOID
 
 _MEAN = "sum_over_batch_size"
+_DISPUTED = -(2**20)  # stands for a pixel where some people drew an edge, but not most
 
 
 @keras.saving.register_keras_serializable(package="kvision")
@@ -228,17 +229,20 @@ class BalancedBinaryCrossentropy(MaskLoss):
     """HED's loss of edges: the few pixels on an edge weigh as much as the many off it.
 
     In each image, pixels on an edge count with the share of pixels off it, and the other way
-    round. An image without edges therefore adds nothing.
+    round. An image without edges therefore adds nothing. Where several people drew a picture, a
+    pixel is on an edge if more than half of them drew one there, off it if nobody did, and does not
+    count otherwise.
 
     Args:
-        ignore_class: the label of pixels that do not count; `None` if all do. Edges are 1: in maps
-            of 0 and 255, divide by 255 first.
+        ignore_class: the label of pixels that do not count; `None` if none is such. Edges are 1: in
+            maps of 0 and 255, divide by 255 first.
         from_logits: whether `y_pred` holds logits instead of probabilities.
         reduction, name, dtype: as in `keras.losses.Loss`; the mean is over the pixels that count.
 
     Call arguments:
-        y_true: 1 on an edge, 0 off it; `(batch, height, width, 1)` or `(batch, height, width)`. Any
-            other value but `ignore_class` makes the loss NaN.
+        y_true: 1 on an edge, 0 off it, between them the share of people who drew one; `(batch,
+            height, width, 1)` or `(batch, height, width)`. Any other value but `ignore_class` makes
+            the loss NaN.
         y_pred: `(batch, height, width, 1)`.
         sample_weight: as in `MaskCrossentropy`; the balance does not depend on it.
 
@@ -275,6 +279,16 @@ class BalancedBinaryCrossentropy(MaskLoss):
                 f"`y_pred` must have one channel in `{self.name}`. Received: {channels}. Use "
                 "`kv.losses.MaskCrossentropy` for several classes."
             )
+
+    def labels(self, y_true, y_pred):
+        shares = ops.cast(ops.convert_to_tensor(y_true), self.dtype)
+        between = (shares > 0) & (shares < 1)
+        agreed = ops.where(shares > 0.5, 1.0, float(_DISPUTED))
+        whole = ops.where(ops.equal(shares, ops.floor(shares)), shares, -1.0)
+        return super().labels(ops.where(between, agreed, whole), y_pred)
+
+    def counted(self, labels):
+        return super().counted(labels) & ops.not_equal(labels, _DISPUTED)
 
     def call(self, y_true, y_pred):
         labels = self.labels(y_true, y_pred)

@@ -7,8 +7,8 @@ import pytest
 from scipy import ndimage, optimize, spatial
 
 import kvision as kv
-from kvision.evaluation import edge_scores
-from kvision.evaluation.edges import match
+from kvision.evaluation import edge_scores, evaluate_edges
+from kvision.evaluation.edge_matching import match
 from kvision.evaluation.thinning import suppress_non_maxima, thin
 
 
@@ -145,8 +145,88 @@ def test_models_and_batches():
     named = keras.Model(image, {"side1": keras.layers.Rescaling(0.0)(grey), "fuse": grey})
     pairs = list(zip(images, truths, strict=True))
     for model, dataset in itertools.product((alone, named), (pairs, [(images, truths)])):
-        scores = edge_scores(model, dataset)
+        scores = evaluate_edges(model, dataset)
         assert (scores["ods"], scores["images"]) == (1.0, 2)
+
+
+class Told:
+    """A model that says what it is told to, as a file's does: without a `fit`."""
+
+    def __init__(self, maps, input_shape=(60, 80, 3)):
+        self.maps, self.input_shape = np.asarray(maps), input_shape
+
+    def predict(self, images, batch_size):
+        assert images.shape[1:] == self.input_shape
+        return self.maps
+
+
+def test_perfect_shifted_and_half_right():
+    """Of two pictures of 60 drawn pixels, with 1.5 pixels of tolerance."""
+    images = np.zeros((2, 60, 80, 3))
+    truth = np.stack([column(20), column(40)])[..., None]
+
+    def score(first, second):
+        maps = np.stack([first, second])[..., None] * 0.9
+        return evaluate_edges(Told(maps), [(images, truth)], tolerance=0.015, thresholds=9)
+
+    perfect, beyond = score(column(20), column(40)), score(column(22), column(38))
+    assert (perfect["ods"], perfect["ois"]) == (1.0, 1.0)
+    assert (beyond["ods"], beyond["ois"], beyond["average_precision"]) == (0.0, 0.0, 0.0)
+    # The benchmark's area needs a curve: as sure of each pixel as of no other, and never wrong.
+    graded = np.linspace(0.05, 1.0, 60)[:, None] * column(20)
+    surely = evaluate_edges(
+        Told(graded[None, ..., None]), [(images[:1], truth[:1])], thinning=False
+    )
+    assert surely["average_precision"] == pytest.approx(1.0, abs=0.02)
+    assert score(column(21), column(39))["ods"] == 1.0  # one pixel off is within it
+    # 180 pixels predicted, 60 of them right; 60 of 120 drawn ones found: F1 is 2 * 60 / 300.
+    mixed = score(column(20), column(10) | column(60))
+    assert mixed["ods_precision"] == pytest.approx(1 / 3)
+    assert mixed["ods_recall"] == pytest.approx(1 / 2)
+    assert mixed["ods"] == pytest.approx(0.4)
+
+
+def test_annotators_come_in_a_list_or_as_channels():
+    first, second, nobody = column(20), column(60), np.full((60, 80), 255)
+    told = Told((1.0 * first)[None, ..., None])
+    image, expected = np.zeros((1, 60, 80, 3)), edge_scores([first], [[first, second]])
+    planes = np.stack([first, second, nobody], -1)
+    for truth in (planes[None], [[first, second]], {"fuse": planes[None]}):
+        assert evaluate_edges(told, [(image, truth)]) == expected
+    assert expected["ods_recall"] == 0.5
+
+
+def test_shares_of_annotators():
+    """Most drew the first line, few the second: that one is neither right nor wrong."""
+    truth = 0.75 * column(20) + 0.25 * column(60)
+    scores = edge_scores([column(20) | column(60)], [truth])
+    assert (scores["ods_precision"], scores["ods_recall"]) == (1.0, 1.0)
+    assert edge_scores([column(60)], [truth])["ods"] == 0.0
+
+
+def test_a_right_pixel_counts_also_where_others_do_not():
+    """A line may stand one pixel off the drawn one, where not all people drew it."""
+    truth = 1.0 * column(20) + 0.5 * column(21)
+    scores = edge_scores([column(21)], [truth], tolerance=0.015)
+    assert (scores["ods_precision"], scores["ods_recall"]) == (1.0, 1.0)
+
+
+def test_examples_are_judged_in_their_own_size():
+    """The model sees 30x40 pixels in grey; the drawings of all people stay as they are."""
+    image = np.zeros((60, 80, 3), "uint8")
+    image[:, 20:23] = 255
+    drawn = np.stack([column(20), column(21)], -1)
+    example = {"image": image, "edges": drawn.mean(-1, keepdims=True), "edge_annotations": drawn}
+
+    class Bright(Told):
+        def predict(self, images, batch_size):
+            assert images.shape == (1, 30, 40, 1)
+            return images / 255.0
+
+    scores = evaluate_edges(Bright([], (30, 40, 1)), [example], tolerance=0.03)
+    assert (scores["images"], scores["ods"]) == (1, 1.0)
+    del example["edge_annotations"]
+    assert evaluate_edges(Bright([], (30, 40, 1)), [example], tolerance=0.03)["ods"] == 0.0
 
 
 def test_wrong_arguments():
@@ -159,6 +239,12 @@ def test_wrong_arguments():
         edge_scores([truth], [truth[:, :-1]])
     with pytest.raises(ValueError, match="must hold 0, 1 .* 255 .*Received: .*7"):
         edge_scores([truth], [7 * truth])
+    with pytest.raises(ValueError, match="at least one picture"):
+        evaluate_edges(Told([]), [])
+    batch = np.zeros((1, 60, 80, 3)), truth[None]
+    for wrong in (np.full((1, 60, 80, 1), 1.5), np.zeros((1, 60, 80, 2)), np.zeros((1, 3))):
+        with pytest.raises(ValueError, match=r"must give edges of shape \(n, height, width, 1\)"):
+            evaluate_edges(Told(wrong), [batch])
     for wrong in (0, [0.0, 0.5], [1.2]):
         with pytest.raises(ValueError, match="`thresholds` must be a number"):
             edge_scores([truth], [truth], thresholds=wrong)
@@ -168,4 +254,4 @@ def test_hed_is_a_model():
     model = kv.models.HED(alpha=1 / 64, score_initializer="glorot_uniform")
     images = np.random.default_rng(0).uniform(0, 255, (2, 40, 50, 3)).astype("float32")
     truths = np.stack([column(20, 40, 50), column(30, 40, 50)])
-    assert 0 <= edge_scores(model, [(images, truths)], thresholds=5)["ods"] < 1
+    assert 0 <= evaluate_edges(model, [(images, truths)], thresholds=5)["ods"] < 1

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 import kvision as kv
-from kvision.evaluation import edge_scores
+from kvision.evaluation import edge_scores, evaluate_edges
 
 
 def world(count, seed, side):
@@ -65,8 +65,10 @@ def test_acceptance():
     ]
     largest = max(gradient.max() for gradient in gradients)
     baseline = edge_scores([gradient / largest for gradient in gradients], masks, thresholds=19)
-    hed = edge_scores(trained(kv.losses.BalancedBinaryCrossentropy(), 480), pairs, thresholds=19)
-    unbalanced = edge_scores(trained(keras.losses.BinaryCrossentropy(), 120), pairs, thresholds=19)
+    hed = evaluate_edges(trained(kv.losses.BalancedBinaryCrossentropy(), 480), pairs, thresholds=19)
+    unbalanced = evaluate_edges(
+        trained(keras.losses.BinaryCrossentropy(), 120), pairs, thresholds=19
+    )
     print(
         *(f"{name} {scores['ods']:.3f}" for name, scores in (("HED", hed), ("gradient", baseline)))
     )

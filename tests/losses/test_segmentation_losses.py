@@ -191,6 +191,19 @@ def test_balance_gives_edges_and_the_rest_equal_weight_in_each_image():
     assert value(kv.losses.BalancedBinaryCrossentropy(), empty, np.full(empty.shape, 0.9)) == 0
 
 
+def test_edges_are_what_most_annotators_drew():
+    """More than half make an edge, nobody none; what few drew does not count."""
+    shares = np.array([[[0.0, 0.25, 0.5, 0.75, 1.0, 255.0, 0.0, 0.2]]], "float32")
+    agreed = np.array([[[0, 255, 255, 1, 1, 255, 0, 255]]])
+    scores = np.random.default_rng(0).uniform(0.1, 0.9, (1, 1, 8, 1)).astype("float32")
+    for options in ({}, {"reduction": "sum"}, {"from_logits": True}):
+        loss = kv.losses.BalancedBinaryCrossentropy(**options)
+        assert value(loss, shares, scores) == pytest.approx(value(loss, agreed, scores))
+    wrong = shares.copy()
+    wrong[0, 0, 0] = 1.5
+    assert np.isnan(value(kv.losses.BalancedBinaryCrossentropy(), wrong, scores))
+
+
 @pytest.mark.parametrize("name", [*SEVERAL, "BalancedBinaryCrossentropy"])
 def test_void_adds_exactly_nothing(name):
     masks, scores = edge_example() if name.startswith("Balanced") else example()[:2]

@@ -50,7 +50,7 @@ def HED(
 
     Train it with `side_outputs=True` and `kv.losses.BalancedBinaryCrossentropy` on all six outputs,
     which the same masks are compared with; the trained file fills the model without side outputs
-    (`weights=`). `kv.evaluation.edge_scores` gives ODS, OIS and AP.
+    (`weights=`). `kv.evaluation.evaluate_edges` gives ODS, OIS and AP.
 
     Args:
         backbone: `None`, or a `VGG16` of the same `alpha`, whose convolutions' weights are copied.
