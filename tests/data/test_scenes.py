@@ -359,3 +359,29 @@ def test_camera_turns_as_it_says():
     np.testing.assert_allclose(
         moved.to_camera([1.0, 2, 3]), (pose @ [1.0, 2, 3, 1])[:3], atol=1e-12
     )
+
+
+def test_edges_are_the_visible_outlines_of_all_bodies():
+    """A disc before a larger one of clutter: its circle is an edge, what it covers is none."""
+    camera = Camera.for_size(SIZE)
+    near, far = body("disc", (0, 0, 2), 0.3), body("blob", (0.2, 0, 4), 0.8)
+
+    def edges(*bodies):
+        return render(Scene((wall(6),), bodies), camera, SIZE)["edges"][..., 0]
+
+    both, circle, behind = edges(near, far), edges(near), edges(far)
+    assert both.dtype == np.float32
+    assert set(np.unique(both)) == {0, 1}
+    rows, columns = np.indices(SIZE) + 0.5
+    x, y = columns - SIZE[1] / 2, rows - SIZE[0] / 2
+    radius = np.hypot(x, y)
+    assert np.ptp(radius[circle > 0]) < 2  # a line of a pixel
+    directions = np.round(np.degrees(np.arctan2(y, x))[circle > 0] / 15)
+    assert len(np.unique(directions)) >= 24  # all round
+    away = np.abs(radius - radius[circle > 0].mean()) > 2
+    inside, outside = away & (radius < radius[circle > 0].min()), away & (radius > 25)
+    assert behind[inside].any()
+    assert not both[inside].any()
+    assert behind[outside].any()
+    np.testing.assert_array_equal(both[outside], behind[outside])
+    assert (both[circle > 0] == 1).all()

@@ -44,6 +44,9 @@ def render(scene, camera=None, size=(96, 128), exposure=0):
         - `instance_mask`: int32 (height, width, 1), place in `scene.bodies` from 1 on, or 0.
         - `part_mask`: uint8 (height, width, 1), index into `PARTS`.
         - `depth`: float32 (height, width, 1), z in metres; `patches.FAR` where there is nothing.
+        - `edges`: float32 (height, width, 1), 1 on the outlines of all bodies, clutter too, where
+          they are visible: pixels whose neighbour to the right or below is of another body or of
+          none; else 0.
         - `objects`: a dict with one row for each body of a class of which a pixel is visible:
           `bbox`: float32 (n, 4), around its visible pixels, relative ymin, xmin, ymax, xmax;
           `amodal_bbox`: the same around all of it, also what is covered or outside the picture (up
@@ -79,8 +82,16 @@ def render(scene, camera=None, size=(96, 128), exposure=0):
         "instance_mask": np.where(segmentation > 0, frame.owner, 0)[..., None],
         "part_mask": frame.part[..., None],
         "depth": frame.depth[..., None],
+        "edges": _outlines(frame.owner)[..., None],
         "objects": _objects(frame.owner, classes, silhouettes),
     }
+
+
+def _outlines(owner):
+    edges = np.zeros(owner.shape, "float32")
+    edges[:, :-1] = owner[:, :-1] != owner[:, 1:]
+    edges[:-1][owner[:-1] != owner[1:]] = 1
+    return edges
 
 
 def _objects(owner, classes, silhouettes):

@@ -33,6 +33,7 @@ _SPEC = {
     "instance_mask": ("int32", 1),
     "part_mask": ("uint8", 1),
     "depth": ("float32", 1),
+    "edges": ("float32", 1),
 }
 _OBJECTS = {
     "bbox": ("float32", (4,)),
@@ -125,6 +126,7 @@ def scenes(size=(96, 128), difficulty=0.5, *, train=10_000, validation=1_000, te
         "instance_mask": ImageFeature((*size, 1), "int32"),
         "part_mask": part,
         "depth": ImageFeature((*size, 1), "float32"),
+        "edges": ImageFeature((*size, 1), "float32"),
         "objects": {"label": LabelFeature(list(CLASSES[1:]))},
     }
     splits = {name: SplitInfo(count) for name, count in counts.items() if count}
