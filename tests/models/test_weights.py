@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from skeletons import skeletons
 
 import kvision as kv
 
@@ -151,9 +152,8 @@ def test_imagenet_goes_through_keras_applications(name, monkeypatch):
 
     def offline(weights, include_top, **kwargs):
         asked.append((weights, include_top, kwargs.get("alpha")))
-        with keras.StatelessScope(initialize_variables=False):
-            small = {} if include_top else {"input_shape": (96, 96, 3)}
-            model = official(weights=None, include_top=include_top, **small, **kwargs)
+        small = {} if include_top else {"input_shape": (96, 96, 3)}
+        model = official(weights=None, include_top=include_top, **small, **kwargs)
         counted.append(len(model.weights))
         return model
 
@@ -164,7 +164,7 @@ def test_imagenet_goes_through_keras_applications(name, monkeypatch):
     counted, copies = [], []
     monkeypatch.setattr(keras.applications, name, offline)
     monkeypatch.setattr(kv.models.weights, "copy_weights", copied)
-    with keras.StatelessScope(initialize_variables=False):
+    with skeletons():
         for changes in ({}, {"classes": 3}, {"include_top": False, "input_shape": (96, 96, 3)}):
             getattr(kv.models, name)(weights="imagenet", **options, **changes)
     alpha = options.get("alpha")

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from receptive import receptive_field
+from skeletons import skeletons
 
 import kvision as kv
 
@@ -12,7 +13,7 @@ LAYERS = ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "prediction
 
 @pytest.fixture(scope="module")
 def full_size():
-    with keras.StatelessScope(initialize_variables=False):
+    with skeletons():
         return kv.models.AlexNet()
 
 

@@ -3,12 +3,13 @@
 import keras
 import numpy as np
 import pytest
+from skeletons import skeletons
 
 import kvision as kv
 
 
 def shapes_only(builder, **options):
-    with keras.StatelessScope(initialize_variables=False):
+    with skeletons():
         return builder(**options)
 
 

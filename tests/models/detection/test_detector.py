@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from skeletons import skeletons
 from squares import build_detector
 
 import kvision as kv
@@ -34,7 +35,7 @@ def test_an_unknown_class_of_arrays_is_named_before_anything_is_learned(network,
     options = (
         {} if name == "ssdlite" else {"feature_pyramid": True, "anchor_sizes": (4, 8, 12, 16, 24)}
     )
-    with keras.StatelessScope(initialize_variables=False):
+    with skeletons():
         model = network(alpha=0.35, classes=2, input_shape=(32, 32, 3), **options)
     model.compile("sgd")
     said = (

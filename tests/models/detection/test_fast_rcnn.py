@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from skeletons import skeletons
 
 import kvision as kv
 
@@ -26,7 +27,7 @@ def count(weights):
 
 
 def shapes_only(name, **options):
-    with keras.StatelessScope(initialize_variables=False):
+    with skeletons():
         return kv.build_model(name, **options)
 
 

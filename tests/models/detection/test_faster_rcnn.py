@@ -5,6 +5,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
+from skeletons import skeletons
 
 import kvision as kv
 from kvision.models.detection.feature_pyramid import feature_pyramid
@@ -45,7 +46,7 @@ def count(weights):
 
 
 def shapes_only(*args, **options):
-    with keras.StatelessScope(initialize_variables=False):
+    with skeletons():
         return kv.models.FasterRCNN(*args, **options)
 
 

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from skeletons import skeletons
 
 import kvision as kv
 from kvision.models.detection import mask_rcnn, two_stage
@@ -29,7 +30,7 @@ def count(weights):
 
 
 def shapes_only(**options):
-    with keras.StatelessScope(initialize_variables=False):
+    with skeletons():
         return kv.models.MaskRCNN(**options)
 
 

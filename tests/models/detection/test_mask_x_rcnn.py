@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from skeletons import skeletons
 
 import kvision as kv
 
@@ -27,7 +28,7 @@ def numbers(tensor):
 
 
 def test_counts():
-    with keras.StatelessScope(initialize_variables=False):
+    with skeletons():
         model = kv.models.MaskXRCNN()
         plain = kv.models.MaskXRCNN(agnostic_branch=False)
     head = model.get_layer("mask_head")

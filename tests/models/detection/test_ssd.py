@@ -265,7 +265,7 @@ import kvision as kv
 assert keras.backend.backend() == "jax"
 for name, options in json.loads(sys.argv[2]).items():
     stored = np.load(f"{sys.argv[1]}/{name}.npz")
-    with keras.StatelessScope(initialize_variables=False):  # initialising takes JAX long
+    with skeletons():  # initialising takes JAX long
         model = kv.build_model(name, **options)
     weights = {id(w): stored[f"weight_{i}"] for i, w in enumerate(model.weights)}
     truth = {"boxes": stored["boxes"][:, :3], "classes": stored["classes"][:, :3]}

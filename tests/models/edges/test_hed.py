@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from receptive import receptive_field
+from skeletons import skeletons
 
 import kvision as kv
 
@@ -16,7 +17,7 @@ def count(weights):
 
 
 def test_counts_and_sizes():
-    with keras.StatelessScope(initialize_variables=False):
+    with skeletons():
         model = kv.models.HED(input_shape=(321, 481, 3))
     assert count(model.trainable_weights) == 14_716_171
     assert count(model.non_trainable_weights) == 1_364

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from skeletons import skeletons
 
 import kvision as kv
 
@@ -20,7 +21,7 @@ def pictures(model, number=2):
 
 
 def test_parameters_are_fcn_8s_biases_and_three_matrices():
-    with keras.StatelessScope(initialize_variables=False):
+    with skeletons():
         model = kv.models.CRFRNN()
         fcn = kv.models.FCN8s()
     assert count(model.weights) == 134_489_759 + 21 + 3 * 21 * 21 == 134_491_103

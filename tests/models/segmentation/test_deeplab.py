@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from skeletons import skeletons
 
 import kvision as kv
 
@@ -34,7 +35,7 @@ def outputs_at(model, *names):
     ],
 )
 def test_parameters(name, options, parameters):
-    with keras.StatelessScope(initialize_variables=False):
+    with skeletons():
         model = kv.build_model(name, **options)
     assert count(model.trainable_weights) == parameters
     if name == "DeepLabV2" and not options:
@@ -43,7 +44,7 @@ def test_parameters(name, options, parameters):
 
 
 def test_maps_of_the_paper_at_321():
-    with keras.StatelessScope(initialize_variables=False):
+    with skeletons():
         model = kv.models.DeepLabLargeFOV()
     sides = [model.get_layer(f"pool{stage}").output.shape[1] for stage in range(1, 6)]
     assert sides == [161, 81, 41, 41, 41]

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from receptive import receptive_field
 from scipy import ndimage
+from skeletons import skeletons
 
 import kvision as kv
 
@@ -14,7 +15,7 @@ RAMP_SIDE = 506  # with its border a multiple of 32: no pooling window is incomp
 
 
 def shapes_only(name, **kwargs):
-    with keras.StatelessScope(initialize_variables=False):
+    with skeletons():
         return kv.build_model(name, **kwargs)
 
 

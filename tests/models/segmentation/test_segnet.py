@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from skeletons import skeletons
 
 import kvision as kv
 
@@ -22,20 +23,20 @@ def pictures(model, number=2):
     ("classes", "parameters"), [(11, 29_449_355), (12, 29_449_932), (21, 29_455_125)]
 )
 def test_parameters(classes, parameters):
-    with keras.StatelessScope(initialize_variables=False):
+    with skeletons():
         model = kv.models.SegNet(classes=classes)
     assert count(model.trainable_weights) == parameters
     assert count(model.non_trainable_weights) == 15_872
 
 
 def test_basic_parameters():
-    with keras.StatelessScope(initialize_variables=False):
+    with skeletons():
         model = kv.models.SegNetBasic()
     assert count(model.trainable_weights) == 1_416_587
 
 
 def test_decoder_mirrors_the_encoder():
-    with keras.StatelessScope(initialize_variables=False):
+    with skeletons():
         model = kv.models.SegNet(input_shape=(224, 224, 3))
         vgg = kv.models.VGG16(include_top=False)
     convolutions = [la for la in model.layers if isinstance(la, keras.layers.Conv2D)]
@@ -61,7 +62,7 @@ def test_any_size(name, shape):
 
 def test_paper_size_goes_through_odd_maps():
     """360 rows are 45 after three poolings, and 23 and 12 after five."""
-    with keras.StatelessScope(initialize_variables=False):
+    with skeletons():
         model = kv.models.SegNet()
     rows = [model.get_layer(f"pool{stage}").output[0].shape[1] for stage in range(1, 6)]
     assert rows == [180, 90, 45, 23, 12]

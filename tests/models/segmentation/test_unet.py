@@ -6,13 +6,14 @@ import keras
 import numpy as np
 import pytest
 from receptive import receptive_field
+from skeletons import skeletons
 
 import kvision as kv
 from kvision.models.segmentation.upsampling import bilinear, transposed
 
 
 def shapes_only(*args, **kwargs):
-    with keras.StatelessScope(initialize_variables=False):
+    with skeletons():
         return kv.models.UNet(*args, **kwargs)
 
 
