@@ -26,7 +26,8 @@ def load(
 
     Use it as `tfds.load`. Each example is a dict in TFDS's own feature names: `image` (uint8,
     (height, width, channels)), `label` (int64) or `segmentation_mask` (uint8, (height, width, 1),
-    a class index for each pixel and 255 where there is none), or `objects`: `bbox` (float32, (n,
+    a class index for each pixel and 255 where there is none), or `edges` (float32, (height, width,
+    1), the share of annotators who drew one) or `objects`: `bbox` (float32, (n,
     4), relative ymin, xmin, ymax, xmax), `label` (int64, (n,)) and possibly `is_crowd`,
     `is_difficult` (bool), `area` (in pixels) and `mask` (uint8, (n, height, width)).
     `kv.data.batches` makes of it what `fit` takes.
@@ -46,6 +47,8 @@ def load(
             - a folder of class folders, or of train, val and test folders of class folders;
             - a folder of images beside a folder of masks (`images` and `masks`, `train` and
               `trainannot`, ...), or in the layout of VOC or Cityscapes; see docs/guides/data.md;
+            - a folder of images beside a folder of drawn edges (`images` and `edges`), Berkeley's
+              `images` and `groundTruth/*.mat`, or with a `train_pair.lst`; see docs/tasks/edges.md;
             - a folder of pictures and VOC's XML files (`JPEGImages`, `Annotations`);
             - a folder of pictures and YOLO's labels (`images`, `labels`), or its `data.yaml`;
             - a `.json` file of COCO instances beside its images, or a folder with

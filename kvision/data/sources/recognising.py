@@ -10,6 +10,7 @@ from kvision.data.sources.boxes.voc import is_voc_folder, voc_boxes
 from kvision.data.sources.boxes.yolo_listing import is_yolo_folder
 from kvision.data.sources.coco import KINDS, coco
 from kvision.data.sources.coco_files import is_coco_folder
+from kvision.data.sources.edges.edge_folder import edge_folder, is_edge_folder
 from kvision.data.sources.folders import image_folder, is_class_folder
 from kvision.data.sources.listing import SHOWN, entries, folders, holds, looks_like_image
 from kvision.data.sources.masks.mask_folder import is_mask_folder, mask_folder
@@ -25,7 +26,8 @@ _LAYOUTS = (
     "one folder for each class, or train, val and test folders of such; images/ beside masks/; "
     "JPEGImages/ and Annotations/*.xml (VOC); pictures and .xml files side by side; "
     "annotations/instances_train.json or train/_annotations.coco.json (COCO); "
-    "train/_annotations.csv; images/ and labels/*.txt with data.yaml or classes.txt (YOLO)"
+    "train/_annotations.csv; images/ and labels/*.txt with data.yaml or classes.txt (YOLO); "
+    "images/ beside edges/, or beside groundTruth/*.mat (BSDS), or train_pair.lst"
 )
 
 
@@ -47,6 +49,7 @@ _KNOWN = (
     _Layout("COCO", is_coco_folder, KINDS, coco, FILE_OPTIONS),
     _Layout("YOLO", is_yolo_folder, KINDS, yolo),
     _Layout("CSV", is_csv_folder, ("boxes",), csv_boxes, FILE_OPTIONS),
+    _Layout("edges", is_edge_folder, (), edge_folder),
 )
 _CLASSES = _Layout("class folders", is_class_folder, (), image_folder)
 

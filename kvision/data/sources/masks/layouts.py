@@ -74,13 +74,26 @@ def find_layout(root):
         return lambda: _voc(root)
     if "leftImg8bit" in inside and inside & {"gtFine", "gtCoarse"}:
         return lambda: _cityscapes(root, "gtFine" if "gtFine" in inside else "gtCoarse")
-    places = _splits_inside(root) or _splits_around(root) or _splits_beside(root)
+    places = paired_folders(root, MASK_FOLDERS) or _splits_beside(root)
     return (lambda: _listed(root, places)) if places else None
 
 
-def _splits_inside(root):
+def paired_folders(root, truths):
+    """Finds folders of images beside folders of what is true of them.
+
+    Args:
+        root: the folder, a real path.
+        truths: names that the latter may have, in the order of preference.
+
+    Returns:
+        A list of (split, folder of images, folder of truth), relative to `root`, or None.
+    """
+    return _splits_inside(root, truths) or _splits_around(root, truths)
+
+
+def _splits_inside(root, truths):
     """images/ and masks/, with or without train, val and test in both."""
-    pair = next(filter(None, (_pair(root, "", masks) for masks in MASK_FOLDERS)), None)
+    pair = next(filter(None, (_pair(root, "", masks) for masks in truths)), None)
     if not pair:
         return None
     images, masks = pair
@@ -94,10 +107,10 @@ def _splits_inside(root):
     ]
 
 
-def _splits_around(root):
+def _splits_around(root, truths):
     """train, val and test, each with images/ and masks/, which are called the same in all."""
     tops = [name for name in folders(root) if name.lower() in ALIASES]
-    for masks in MASK_FOLDERS:
+    for masks in truths:
         pairs = [(ALIASES[top.lower()], _pair(root, top, masks)) for top in tops]
         if any(pair for _, pair in pairs):
             return [(split, *pair) for split, pair in pairs if pair]
@@ -158,7 +171,7 @@ def _listed(root, places):
                 f"{root} must hold one folder for each split. Received another of the split "
                 f"{split!r}: {images!r}. Move one of them away."
             )
-        names = [_images_in(root, folder, layout.refused) for folder in (images, masks)]
+        names = [images_in(root, folder, layout.refused) for folder in (images, masks)]
         layout.pairs[split], refused = match(*names, images, masks)
         layout.refused += refused
     stems = [os.path.basename(image) for pairs in layout.pairs.values() for image, _ in pairs]
@@ -212,7 +225,8 @@ def _parents(folder):
     return [os.path.join(*parts[: end + 1]) for end in range(len(parts))]
 
 
-def _images_in(root, folder, refused):
+def images_in(root, folder, refused):
+    """Lists the pictures in a folder, relative to `root`; adds to `refused` what is odd."""
     found, strange = [], []
     list_files(root, folder, found, strange)
     refused += strange
@@ -222,7 +236,7 @@ def _images_in(root, folder, refused):
 def _voc(root):
     layout = Layout({}, table=voc_table())
     kinds = {
-        folder: by_stem(_images_in(root, folder, layout.refused), folder)
+        folder: by_stem(images_in(root, folder, layout.refused), folder)
         for folder in ("JPEGImages", "SegmentationClass")
     }
     stems, masks = Stems(kinds), kinds["SegmentationClass"]
@@ -248,8 +262,8 @@ def _voc(root):
 
 def _cityscapes(root, truth):
     layout = Layout({})
-    images = _images_in(root, "leftImg8bit", layout.refused)
-    masks = _images_in(root, truth, layout.refused)
+    images = images_in(root, "leftImg8bit", layout.refused)
+    masks = images_in(root, truth, layout.refused)
     ids = [mask for mask in masks if mask.endswith(f"_{truth}_labelIds.png")]
     chosen = ids or [mask for mask in masks if mask.endswith(f"_{truth}_labelTrainIds.png")]
     layout.table = cityscapes_table(train_ids=not ids)

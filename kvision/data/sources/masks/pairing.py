@@ -12,7 +12,7 @@ _MASK_WORDS = (
 _IMAGE_WORDS = "leftImg8bit|images?|img|rgb|sat|training|test"
 
 
-def match(images, masks, image_folder, mask_folder):
+def match(images, masks, image_folder, mask_folder, what="mask"):
     """Pairs images with masks of the same name.
 
     The names are the paths inside the two folders without their endings. What has no partner then
@@ -23,6 +23,7 @@ def match(images, masks, image_folder, mask_folder):
         masks: likewise of masks.
         image_folder: the folder of the images, relative to the source's folder.
         mask_folder: likewise of the masks.
+        what: what to call one of them in a reason.
 
     Returns:
         The sorted list of (image, mask) pairs, and the list of `SkippedFile`s of all that has no
@@ -41,15 +42,15 @@ def match(images, masks, image_folder, mask_folder):
                 lonely.append(image)
             elif len(found) > 1:
                 names = " and ".join(repr(mask) for mask in found[:2])
-                refused.append(SkippedFile(image, f"more than one mask fits: {names}"))
+                refused.append(SkippedFile(image, f"more than one {what} fits: {names}"))
                 masks = [mask for mask in masks if mask not in found]
             elif found[0] in owners:
-                reason = f"its mask {found[0]!r} is that of {owners[found[0]]!r} already"
+                reason = f"its {what} {found[0]!r} is that of {owners[found[0]]!r} already"
                 refused.append(SkippedFile(image, reason))
             else:
                 owners[found[0]] = image
         waiting = lonely
-    refused += [SkippedFile(name, f"no mask of this name in {mask_folder!r}") for name in waiting]
+    refused += [SkippedFile(name, f"no {what} of this name in {mask_folder!r}") for name in waiting]
     refused += [
         SkippedFile(name, f"no image of this name in {image_folder!r}")
         for name in masks

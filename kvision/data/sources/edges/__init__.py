@@ -1,0 +1,1 @@
+"""Pictures beside the edges that people drew in them."""
