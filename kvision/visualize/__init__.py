@@ -5,6 +5,7 @@ from kvision.visualize.classification import confusion_matrix, predictions
 from kvision.visualize.curves import error_curves, learning_curves
 from kvision.visualize.detection import detection_errors, per_class_ap, precision_recall
 from kvision.visualize.detection_gallery import detections
+from kvision.visualize.edges import edge_curve
 from kvision.visualize.filters import filters
 from kvision.visualize.heatmaps import heatmaps
 from kvision.visualize.mask_colors import overlay, palette
@@ -23,6 +24,7 @@ __all__ = [
     "detection_errors",
     "detections",
     "draw_boxes",
+    "edge_curve",
     "edges",
     "error_curves",
     "filters",
