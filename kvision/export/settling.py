@@ -76,13 +76,29 @@ def declared(model):
 
 def fitting(model):
     """Returns the names of the tasks that a model could be of, by its inputs and outputs."""
+    return all_fitting(*ports_of(model))
+
+
+def only_fitting(inputs, outputs):
+    """Returns the name of the only task that a model could be of, or `None`."""
+    names = all_fitting(inputs, outputs)
+    return names[0] if len(names) == 1 else None
+
+
+def all_fitting(inputs, outputs):
+    """Returns the names of all tasks that a model could be of.
+
+    Args:
+        inputs: a `Spec`, or a dict of them by name.
+        outputs: the same.
+    """
     found = []
     for name in tasks.names():
         try:
             part = tasks.part("export.tasks", name)
         except ValueError:  # a task whose models nobody exports
             continue
-        if part.could_be(*ports_of(model)):
+        if part.could_be(inputs, outputs):
             found.append(name)
     return found
 

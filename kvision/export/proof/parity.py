@@ -13,7 +13,7 @@ from kvision.export.proof.limits import doubt, drop, judge, limits_of
 from kvision.export.proof.report import Report
 from kvision.export.runtime import load, load_keras, wrap
 from kvision.export.settling import declared, fitting, task_of
-from kvision.export.specs import count_of, each
+from kvision.export.specs import count_of, each, rows
 from kvision.export.tasks import part_of
 
 _TAKEN = (
@@ -28,9 +28,7 @@ _TAKEN = (
 )
 
 
-def verify(
-    model, path, dataset, *, tolerance=None, max_metric_drop=None, samples=1000, task=None
-):
+def verify(model, path, dataset, *, tolerance=None, max_metric_drop=None, samples=1000, task=None):
     """Proves that an exported file gives what its model gives, or takes it out of use.
 
     Use it after every export, with examples the model was not trained on: the file is read back
@@ -174,7 +172,7 @@ def _examples(dataset, samples):
         images, truth = (each(np.asarray, part) for part in batch[:2])
         count = int(min(left, count_of(images)))
         if count:
-            yield (each(lambda array: array[:count], part) for part in (images, truth))
+            yield (rows(part, 0, count) for part in (images, truth))
         left -= count
         if left <= 0:
             return

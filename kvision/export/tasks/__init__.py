@@ -2,8 +2,8 @@
 
 A module must have:
 
-    could_be(inputs, outputs)   whether a model of these inputs and outputs could be of the task: each
-                                is a `Spec` (shape with the batch, dtype), or a dict of them
+    could_be(inputs, outputs)   whether a model of these inputs and outputs could be of the task:
+                                each is a `Spec` (shape with the batch, dtype), or a dict of them
     LIMITS                      by quantisation (`None`, `"float16"`, `"bfloat16"`, `"dynamic"`,
                                 `"int8"`), what a file may differ: a dict of `max_difference` and
                                 `metric_drop`, either or both; the drop in points of a metric in
@@ -13,8 +13,8 @@ A module must have:
                                 the file
 
 It may have what is defined below, which holds of a task that has none, and of files of no known
-task. A file is opened without Keras and TensorFlow, so a module imports what needs them, the layers,
-ops and losses too, within its functions.
+task. A file is opened without Keras and TensorFlow, so a module imports what needs them, such as
+layers and ops, within its functions.
 """
 
 import functools
@@ -109,7 +109,7 @@ def finish(report):
 
 
 def check(wanted, truth):
-    """Raises `ValueError` unless the truth of a batch is such as a model's outputs are judged by."""
+    """Raises `ValueError` unless the truth of a batch is what such outputs are judged by."""
     if isinstance(truth, dict):
         raise ValueError(
             "`dataset` must give (images, labels), where labels are one array: a dict of 'boxes' "

@@ -77,7 +77,7 @@ def answers(outputs):
 
     found = detectors.detections(outputs)
     raw = outputs.get("raw", {})
-    if detectors.RAW <= set(raw):
+    if set(raw) >= detectors.RAW:
         scores = detectors.probabilities(raw["logits"])
         found["raw"] = {"scores": scores, "offsets": raw["offsets"]}
     return found

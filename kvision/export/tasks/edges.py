@@ -19,11 +19,6 @@ def could_be(inputs, outputs):
     return is_image(inputs) and is_image(edges) and edges.shape[-1] == 1 and "float" in edges.dtype
 
 
-def class_count(model):
-    """Returns `None`: edges have no classes."""
-    return None
-
-
 def tally(report):
     """Returns what matches the edges of model and file with the drawn ones."""
     from kvision.export.proof.edge_tally import EdgeTally
