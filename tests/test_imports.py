@@ -29,7 +29,7 @@ ALLOWED = {
     "evaluation": ({"evaluation", "files", "ops", "metrics"}, KERAS | {"scipy", "pycocotools"}),
     "classical": ({"classical", "files", "layers", "ops"}, KERAS | {"sklearn", "cv2"}),
     "export": (
-        {"export", "files", "layers", "ops", "quiet", "registry"},
+        {"export", "evaluation", "files", "layers", "ops", "quiet", "registry"},
         KERAS | {"tensorflow", "ai_edge_litert", "flatbuffers"},
     ),
     "visualize": ({"visualize", "files", "ops"}, {"numpy", "matplotlib", "PIL"}),

@@ -12,6 +12,7 @@ _MODULES = {
     "load": "runtime",
     "load_keras": "runtime",
     "saved_model": "files.savedmodel",
+    "task_of": "settling",
     "tflite": "files.litert",
     "verify": "proof.parity",
 }
@@ -23,6 +24,7 @@ __all__ = [
     "load",
     "load_keras",
     "saved_model",
+    "task_of",
     "tflite",
     "verify",
 ]

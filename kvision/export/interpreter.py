@@ -21,37 +21,56 @@ def open_interpreter(path, threads):
     return interpreter
 
 
-def input_converter(report):
-    """A function from float32 pixels 0..255 to what a `.tflite` file takes.
+def input_converter(report, tensor):
+    """Returns a function from what a model takes to what one input of a `.tflite` file takes.
 
     Args:
-        report: `describe` of the file. A uint8 input takes the pixels themselves; a float input
-            takes them normalised as the metadata say; an int8 input takes that, quantised.
+        report: `describe` of the file.
+        tensor: one of `report.inputs`. Of images a uint8 one takes the pixels 0..255 themselves, a
+            float one takes them normalised as the metadata say, an int8 one takes that, quantised.
+            Other inputs are quantised where they are whole numbers with a scale.
+
+    Raises:
+        ValueError: where an image is of another type.
     """
-    image = report.inputs[0]
+    images = len(tensor["shape"]) == 4
     mean, std = np.float32(report.mean or [0.0]), np.float32(report.std or [1.0])
-    if image["dtype"] == "uint8":
+    dtype, scale = tensor["dtype"], tensor["scale"]
+    if images and dtype == "uint8":
         return lambda pixels: np.clip(np.rint(pixels), 0, 255).astype("uint8")
-    if image["dtype"] == "float32":
-        return lambda pixels: ((pixels - mean) / std).astype("float32")
-    if image["dtype"] == "int8":
-        return lambda pixels: np.clip(
-            np.rint((pixels - mean) / std / image["scale"]) + image["zero_point"], -128, 127
-        ).astype("int8")
-    raise ValueError(
-        f"{report.path} must take uint8, int8 or float32 pixels. Received: {image['dtype']}"
-    )
+    if images and dtype not in ("float32", "int8"):
+        raise ValueError(
+            f"{report.path} must take uint8, int8 or float32 pixels. Received: {dtype}"
+        )
+    if dtype not in ("uint8", "int8") or not scale:
+        return lambda values: ((values - mean) / std if images else values).astype(dtype)
+    limits = np.iinfo(dtype)
+
+    def quantized(values):
+        values = ((values - mean) / std if images else values) / scale + tensor["zero_point"]
+        return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
+
+    return quantized
+
+
+def named_inputs(interpreter):
+    """`{the model's name of an input: its details}`."""
+    return _named(interpreter, "input")
 
 
 def named_outputs(interpreter):
     """`{the model's name of an output: its details}`."""
-    # The order of the outputs is the converter's own; their names are the model's.
-    details = {detail["name"]: detail for detail in interpreter.get_output_details()}
+    return _named(interpreter, "output")
+
+
+def _named(interpreter, side):
+    # The order of inputs and outputs is the converter's own; their names are the model's.
+    details = {each["name"]: each for each in getattr(interpreter, f"get_{side}_details")()}
     signatures = interpreter.get_signature_list()
-    if len(details) == 1 or not signatures:
+    if not signatures:
         return details
     runner = interpreter.get_signature_runner(next(iter(signatures)))
-    return dict(runner.get_output_details())
+    return dict(getattr(runner, f"get_{side}_details")())
 
 
 def real_values(interpreter, detail):

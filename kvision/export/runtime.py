@@ -1,25 +1,31 @@
 """Any file of a run as a model: load it, then predict."""
 
 import importlib
+import json
 import os
 
 import numpy as np
 
-from kvision.export.forms.decoding import decoder, padded
+from kvision import tasks
 from kvision.export.interpreter import (
     input_converter,
+    named_inputs,
     named_outputs,
     open_interpreter,
     real_values,
 )
-from kvision.export.metadata.contents import describe, kind_of, read_flatbuffer, resolve
-from kvision.export.metadata.labels import labels_of_run
-from kvision.export.metadata.tflite import read_metadata
+from kvision.export.metadata.contents import describe, kind_of, resolve
+from kvision.export.metadata.labels import labels_of_run, task_of_run
+from kvision.export.settling import declared, only_fitting
+from kvision.export.specs import Spec, checked, count_of, each, given_as, rows, specs_of
+from kvision.export.tasks import part_of
 from kvision.files.keras_files import check_keras_file
 from kvision.files.reading import reading
 
+NOTE = "assets.extra/kvision.json"  # where TensorFlow lets others keep what is theirs
 
-def load(path, threads=None):
+
+def load(path, threads=None, task=None):
     """Opens an exported file as a model.
 
     Use it to run what was exported the way an app will, whichever format it has. A `.tflite` file
@@ -29,13 +35,15 @@ def load(path, threads=None):
         path: a `.keras` file, a SavedModel folder, a `.tflite` file (of any quantisation) or a run
             folder, of which `model.keras` is taken if there is one.
         threads: threads for a `.tflite` file; all cores, at most 4, if `None`.
+        task: the name of the model's task, where neither its run nor its file says it.
 
     Returns:
         A `LoadedModel`.
 
     Raises:
         FileNotFoundError: there is nothing at `path`.
-        ValueError: it is no model, a damaged one, or one with operators that LiteRT lacks.
+        ValueError: it is no model, a damaged one, or one with operators that LiteRT lacks, or there
+            is no such task.
 
     Example:
 
@@ -47,11 +55,13 @@ def load(path, threads=None):
     """
     path = resolve(path)
     kind = kind_of(path)
+    if task is not None:
+        tasks.named(task)  # raises where there is none
     if kind == "tflite":
-        return _open_tflite(path, threads)
+        return _open_tflite(path, threads, task)
     if kind == "saved_model":
-        return _open_saved_model(path)
-    return wrap(load_keras(path), path)
+        return _open_saved_model(path, task)
+    return wrap(load_keras(path), path, task)
 
 
 class LoadedModel:
@@ -60,16 +70,27 @@ class LoadedModel:
     Attributes:
         path: the file, or `None`.
         kind: `"keras"`, `"saved_model"` or `"tflite"`.
-        input_shape: (height, width, channels); `None` where a size is open.
+        input_shape: (height, width, channels), or what else the model takes, without the batch;
+            `None` where a size is open. Of several inputs a dict, by their names.
         labels: class names in the order of the outputs, or `None`.
+        task: the name of its task, as its run, its file or the registry declares it or as it is the
+            only one that its outputs could be of; else `None`.
+        inputs: a `Spec` (shape with the batch, dtype), or a dict of them.
+        outputs: of what the file itself gives, the same.
     """
 
-    def __init__(self, run, kind, input_shape, path=None, labels=None):
+    def __init__(self, run, kind, inputs, outputs, path=None, labels=None, task=None):
         self._run = run
         self.kind = kind
-        self.input_shape = tuple(input_shape)
+        self.inputs = inputs
+        self.outputs = outputs
         self.path = path
         self.labels = labels
+        self.task = task
+
+    @property
+    def input_shape(self):
+        return each(lambda spec: tuple(spec.shape[1:]), self.inputs)
 
     def __repr__(self):
         return f"<LoadedModel {self.kind} {self.path} input_shape={self.input_shape}>"
@@ -79,8 +100,9 @@ class LoadedModel:
 
         Args:
             images: array (n, height, width, channels), pixels 0..255, integers or floats. A file
-                that takes uint8 gets them rounded.
-            batch_size: images that go through the model at once, where the file allows it.
+                that takes uint8 gets them rounded. Of a model that takes something else, arrays of
+                that; of several inputs a dict of arrays by their names.
+            batch_size: examples that go through the model at once, where the file allows it.
             raw: of a single-shot detector: whether to give what its network computed too, where
                 the file shows it.
 
@@ -92,27 +114,11 @@ class LoadedModel:
             dict of `scores` (n, anchors, classes) and `offsets` (n, anchors, 4).
 
         Raises:
-            ValueError: the images have another shape, or there are none.
+            ValueError: the images have another shape, there are none, or an input has another name.
         """
-        images = np.asarray(images)
-        wanted = self.input_shape
-        fits = images.ndim == 4 and all(
-            size in (None, got) for size, got in zip(wanted, images.shape[1:], strict=True)
-        )
-        if not fits or not len(images):
-            shown = ", ".join("any" if size is None else str(size) for size in wanted)
-            raise ValueError(
-                f"`images` must have the shape (n, {shown}), with at least one image. "
-                f"Received: {images.shape}. Resize the images, or add the first axis to a single "
-                "one with image[None]."
-            )
-        if images.dtype.kind not in "uif" or (images.dtype.kind in "ui" and images.max() > 255):
-            raise ValueError(
-                "`images` must hold pixels 0..255; divide 16-bit pixels by 257. "
-                f"Received: {images.dtype} with the largest value {images.max()}"
-            )
-        starts = range(0, len(images), batch_size)
-        parts = [self._run(images[i : i + batch_size].astype("float32")) for i in starts]
+        images = checked(images, self.inputs)
+        starts = range(0, count_of(images), batch_size)
+        parts = [self._run(rows(images, i, i + batch_size)) for i in starts]
         if isinstance(parts[0], dict) and not raw:
             parts = [{key: part[key] for key in part if key != "raw"} for part in parts]
         return _joined(parts)
@@ -155,35 +161,55 @@ def load_keras(path):
         return keras.models.load_model(path, compile=False, safe_mode=True)
 
 
-def wrap(model, path=None):
-    """A `keras.Model` as a `LoadedModel`."""
-    from kvision.export.forms.detectors import class_count, is_detector
+def wrap(model, path=None, task=None):
+    """A `keras.Model` as a `LoadedModel`.
 
-    classes = class_count(model) if is_detector(model) else model.output_shape[-1]
-    labels = labels_of_run(path, classes) if path else None
-    shape = model.input_shape[1:]
-    return LoadedModel(lambda images: predict_keras(model, images), "keras", shape, path, labels)
+    Args:
+        model: a `keras.Model`.
+        path: the file that it is from, or `None`.
+        task: the name of its task, if it is known.
+    """
+    inputs, outputs = specs_of(model.input), specs_of(model.output)
+    task = task or (path and task_of_run(path)) or declared(model) or only_fitting(inputs, outputs)
+    part = known_part(task)
+    labels = labels_of_run(path, part.class_count(model)) if path else None
+
+    def run(images):
+        return _predicted(model, images, part)
+
+    return LoadedModel(run, "keras", inputs, outputs, path, labels, task)
 
 
 def predict_keras(model, images):
     """Inference outputs of a `keras.Model` as NumPy arrays; of a detector as `predict` gives them.
 
-    The model is called, not `predict`ed: `predict` of a model built for several replicas splits
+    Args:
+        model: a `keras.Model`.
+        images: an array, or a dict of them by the names of the inputs.
+    """
+    task = declared(model) or only_fitting(specs_of(model.input), specs_of(model.output))
+    return _predicted(model, images, known_part(task))
+
+
+def known_part(name):
+    """The functions for files of a task, by its name; those of no task where nobody knows it here.
+
+    A file may be of a task whose package is not imported: it runs, and gives what it gives.
+    """
+    return part_of(tasks.named(name) if name in tasks.names() else None)
+
+
+def _predicted(model, images, part):
+    """The model is called, not `predict`ed: `predict` of a model built for several replicas splits
     the batch among them, and fails where it leaves one of them empty.
     """
     import keras
 
-    from kvision.export.forms import detectors
+    def tensor(values, spec):
+        return keras.ops.convert_to_tensor(values, dtype=given_as(spec))
 
-    outputs = model(keras.ops.convert_to_tensor(images, dtype="float32"), training=False)
-    raw = outputs["raw"] if detectors.is_single_shot(model) else None
-    if detectors.is_detector(model):
-        outputs = detectors.detections(outputs)
-    outputs = keras.tree.map_structure(_numbers, outputs)
-    if raw is not None:
-        scores = detectors.probabilities(_numbers(raw["logits"]))
-        outputs["raw"] = {"scores": scores, "offsets": _numbers(raw["offsets"])}
-    return outputs
+    given = each(tensor, images, specs_of(model.input))
+    return part.answers(keras.tree.map_structure(_numbers, model(given, training=False)))
 
 
 def _numbers(tensor):
@@ -194,7 +220,7 @@ def _numbers(tensor):
     return keras.ops.convert_to_numpy(tensor)
 
 
-def _open_saved_model(path):
+def _open_saved_model(path, task):
     import tensorflow as tf
 
     with reading(path, "The SavedModel", "Export the model again, or copy the folder again."):
@@ -202,72 +228,70 @@ def _open_saved_model(path):
         if "serving_default" not in archive.signatures:
             raise ValueError("it must have the signature 'serving_default'")
         serve = archive.signatures["serving_default"]
-    inputs = serve.structured_input_signature[1]
-    if [spec.shape.rank for spec in inputs.values()] != [4]:
-        shapes = [str(spec.shape) for spec in inputs.values()]
-        raise ValueError(f"{path} must have one input, an image. Received: inputs {shapes}")
-    ((name, spec),) = inputs.items()
+    ports, outputs = (
+        {key: Spec(tuple(tensor.shape), tensor.dtype.name) for key, tensor in side.items()}
+        for side in (serve.structured_input_signature[1], serve.structured_outputs)
+    )
+    name = next(iter(ports)) if len(ports) == 1 else None
 
     def run(images):
         # `archive` is named here because its variables die with it.
-        outputs = archive.signatures["serving_default"](**{name: tf.constant(images)})
-        outputs = {key: np.asarray(value) for key, value in outputs.items()}
-        whole = {key: value for key, value in outputs.items() if value.dtype.kind in "ui"}
-        return _plain({key: np.asarray(outputs[key], "float32") for key in outputs} | whole)
+        given = {name: images} if name else images
+        given = {key: tf.constant(value, ports[key].dtype) for key, value in given.items()}
+        answer = archive.signatures["serving_default"](**given)
+        answer = {key: np.asarray(value) for key, value in answer.items()}
+        whole = {key: value for key, value in answer.items() if value.dtype.kind in "ui"}
+        return _only({key: np.asarray(answer[key], "float32") for key in answer} | whole)
 
-    outputs = list(serve.structured_outputs.values())
-    labels = labels_of_run(path, outputs[0].shape[-1] if len(outputs) == 1 else None)
-    return LoadedModel(run, "saved_model", spec.shape[1:], path, labels)
+    inputs, outputs = _only(ports), _only(outputs)
+    labels = labels_of_run(path, None if isinstance(outputs, dict) else outputs.shape[-1])
+    task = task or task_of_run(path) or noted_task(path) or only_fitting(inputs, outputs)
+    return LoadedModel(run, "saved_model", inputs, outputs, path, labels, task)
 
 
-def _open_tflite(path, threads):
+def noted_task(path):
+    """Returns the task that a SavedModel of ours notes in its own folder, or `None`."""
+    note = path / NOTE
+    if not note.is_file():
+        return None
+    with reading(note, "The note of a SavedModel"):
+        return json.loads(note.read_text(encoding="utf-8"))["task"]
+
+
+def _open_tflite(path, threads, task):
     report = describe(path)
-    if len(report.inputs) != 1 or len(report.inputs[0]["shape"]) != 4:
-        shapes = [item["shape"] for item in report.inputs]
-        raise ValueError(f"{path} must have one input, an image. Received: inputs {shapes}")
-    if abs(report.inputs[0]["shape"][0]) != 1:
-        raise ValueError(f"{path} must take one image at a time. Received: {report.inputs[0]}")
+    if any(abs(tensor["shape"][0] if tensor["shape"] else 0) != 1 for tensor in report.inputs):
+        raise ValueError(f"{path} must take one image at a time. Received: {report.inputs}")
     interpreter = open_interpreter(path, threads or min(4, os.cpu_count() or 1))
-    prepare = input_converter(report)
-    source = interpreter.get_input_details()[0]["index"]
-    sinks = named_outputs(interpreter)
-    finish = _finish(path, report)
+    tensors = {tensor["name"]: tensor for tensor in report.inputs}
+    prepare = {key: input_converter(report, tensor) for key, tensor in tensors.items()}
+    sources, sinks = named_inputs(interpreter), named_outputs(interpreter)
+    inputs = _only({key: _described(tensor) for key, tensor in tensors.items()})
+    outputs = _only({tensor["name"]: _described(tensor) for tensor in report.outputs})
+    task = task or report.task or only_fitting(inputs, outputs)
+    finish = known_part(task).finish(report)
 
     def run(images):
-        rows = []
-        for image in prepare(images):
-            interpreter.set_tensor(source, image[None])
+        images = images if isinstance(images, dict) else {next(iter(tensors)): images}
+        given = {key: prepare[key](values) for key, values in images.items()}
+        answers = []
+        for i in range(count_of(given)):
+            for key, values in given.items():
+                interpreter.set_tensor(sources[key]["index"], values[i : i + 1])
             interpreter.invoke()
-            rows.append({key: real_values(interpreter, detail) for key, detail in sinks.items()})
-        return finish(_joined(rows))
+            answers.append({key: real_values(interpreter, detail) for key, detail in sinks.items()})
+        return finish(_joined(answers))
 
-    shape = [None if size < 0 else size for size in report.inputs[0]["shape"][1:]]
-    return LoadedModel(run, "tflite", shape, path, report.labels)
-
-
-def _finish(path, report):
-    """A function from the outputs of a `.tflite` file to those of its model."""
-    if not report.detector:
-        return _plain
-    if len(report.outputs) == 4:
-        return _unpadded
-    model, data = read_flatbuffer(path)
-    return decoder(report.detector, read_metadata(model, data)["custom"])
+    return LoadedModel(run, "tflite", inputs, outputs, path, report.labels, task)
 
 
-def _unpadded(outputs):
-    """Detections that an operator padded with anything, padded with class -1."""
-    rows = []
-    for i, number in enumerate(outputs["number"].ravel().astype(int)):
-        boxes, classes, scores = (
-            outputs[key][i, :number] for key in ("boxes", "classes", "scores")
-        )
-        rows.append(padded(np.clip(boxes, 0, 1), classes, scores, outputs["scores"].shape[1]))
-    return _joined([{key: value[None] for key, value in row.items()} for row in rows])
+def _described(tensor):
+    sizes = (None if size < 0 else size for size in tensor["shape"][1:])
+    return Spec((None, *sizes), tensor["dtype"])
 
 
-def _plain(outputs):
-    return next(iter(outputs.values())) if len(outputs) == 1 else outputs
+def _only(parts):
+    return next(iter(parts.values())) if len(parts) == 1 else parts
 
 
 def _joined(parts):

@@ -48,7 +48,7 @@ def across_classes(path, images, threshold):
     model, data = read_flatbuffer(path)
     anchors = read_anchors(read_metadata(model, data)["custom"][NAME])
     raw = kv.export.load(path).predict(images, raw=True)["raw"]
-    settings = kv.export.describe(path).detector
+    settings = kv.export.describe(path).settings
     boxes = decode(raw["offsets"], anchors, settings["variances"])
     options = {"score_threshold": threshold, "most": MOST, "candidates": MOST}
     return [

@@ -14,55 +14,67 @@ import flatbuffers
 import numpy as np
 import tensorflow as tf
 
-FLOAT_OPERATORS = ["SOFTMAX", "STRIDED_SLICE"]
-
 
 def main():
     """Runs the job named on the command line."""
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     source = job["source"]
     if source.endswith(".keras"):
-        source = _saved_model(source, job["input_shape"], job["answer"])
+        source = _saved_model(source, job)
     converter = tf.lite.TFLiteConverter.from_saved_model(source)
     operators = tf.lite.OpsSet
     converter.target_spec.supported_ops = [operators.TFLITE_BUILTINS]
-    converter.allow_custom_ops = job["answer"] == "objects"
+    converter.allow_custom_ops = job["custom"]
     quantize = job["quantize"]
     if quantize is not None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if quantize == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    if quantize == "int8":
+    if quantize != "int8":
+        data = converter.convert()
+    else:
         converter.target_spec.supported_ops = [
             operators.TFLITE_BUILTINS_INT8,
             operators.TFLITE_BUILTINS,
         ]
+        data = _in_int8(converter, job)
+    Path(job["target"]).write_bytes(data)
+
+
+def _in_int8(converter, job):
+    examples = {
+        name: np.load(file, mmap_mode="r", allow_pickle=False)
+        for name, file in job["calibration"].items()
+    }
+    converter.representative_dataset = lambda: _examples(examples)
+    if job["floats"]:
+        return _with_uint8_images(_with_floats(converter, job["floats"]))
+    if all(values.ndim == 4 for values in examples.values()):
         converter.inference_input_type = tf.uint8
-        images = np.load(job["calibration"], mmap_mode="r", allow_pickle=False)
-        converter.representative_dataset = lambda: (
-            [np.asarray(image[None], dtype="float32")] for image in images
-        )
-    wide = quantize == "int8" and job["answer"] in ("raw", "objects")
-    Path(job["target"]).write_bytes(_with_float_scores(converter) if wide else converter.convert())
+        return converter.convert()
+    return _with_uint8_images(converter.convert())  # other inputs stay the numbers that they are
 
 
-def _with_float_scores(converter):
-    """Converts a detector so that its probabilities are computed in floats.
+def _examples(arrays):
+    """One example after the other, as the converter takes them; pixels as floats."""
+    for rows in zip(*arrays.values(), strict=True):
+        rows = [np.asarray(row[None]) for row in rows]
+        rows = [row.astype("float32") if row.dtype.kind in "fu" else row for row in rows]
+        yield rows if len(rows) == 1 else dict(zip(arrays, rows, strict=True))
 
-    In 8 bits probabilities have 256 steps of the same width: thousands of anchors then have equal
-    scores, and which of them is best is chance. What it takes is one operator in floats, and
-    the one that cuts its column of the background off.
-    """
-    options = tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=FLOAT_OPERATORS)
+
+def _with_floats(converter, operators):
+    """Converts a model so that some of its operators compute in floats."""
+    options = tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=operators)
     quantizer = tf.lite.experimental.QuantizationDebugger(
         converter=converter,
         debug_dataset=converter.representative_dataset,
         debug_options=options,
     )
-    return _with_uint8_input(quantizer.get_nondebug_quantized_model())
+    return quantizer.get_nondebug_quantized_model()
 
 
-def _with_uint8_input(data):
+def _with_uint8_images(data):
     """A file that takes uint8 pixels, of one that takes floats and quantizes them at once.
 
     The quantizer has no `inference_input_type`. The operator that makes int8 of floats makes it of
@@ -72,25 +84,26 @@ def _with_uint8_input(data):
 
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
     graph = model.subgraphs[0]
-    (image,) = graph.inputs
-    users = [operator for operator in graph.operators if image in operator.inputs]
-    codes = {model.operatorCodes[operator.opcodeIndex].builtinCode for operator in users}
-    if codes == {schema.BuiltinOperator.QUANTIZE}:
+    for image in graph.inputs:
         pixels = graph.tensors[image]
-        pixels.type = schema.TensorType.UINT8
-        pixels.quantization = schema.QuantizationParametersT(scale=[1.0], zeroPoint=[0])
+        users = [operator for operator in graph.operators if image in operator.inputs]
+        codes = {model.operatorCodes[operator.opcodeIndex].builtinCode for operator in users}
+        if len(pixels.shape) == 4 and codes == {schema.BuiltinOperator.QUANTIZE}:
+            pixels.type = schema.TensorType.UINT8
+            pixels.quantization = schema.QuantizationParametersT(scale=[1.0], zeroPoint=[0])
     builder = flatbuffers.Builder(len(data))
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
 
 
-def _saved_model(path, input_shape, answer):
+def _saved_model(path, job):
     from kvision.export.files.savedmodel import export_graph
     from kvision.export.runtime import load_keras
+    from kvision.export.tasks import completed
 
     folder = Path(path).with_suffix("")
-    model = load_keras(path)
-    export_graph(model, folder, 1, input_shape, answer, in_float32=True)
+    part, shapes = completed(job["task"]), job["input_shape"]
+    export_graph(load_keras(path), folder, 1, part, job["form"], shapes, in_float32=True)
     return str(folder)
 
 

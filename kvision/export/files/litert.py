@@ -11,21 +11,16 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kvision.export.files.calibration import calibration_images
-from kvision.export.files.savedmodel import check_model, check_not_random, export_graph
-from kvision.export.forms.detectors import (
-    POSTPROCESS,
-    check_single_shot,
-    class_count,
-    detector_settings,
-    is_detector,
-    is_single_shot,
-)
-from kvision.export.forms.label_maps import check_scores, is_segmenter
-from kvision.export.metadata.contents import describe, output_order
-from kvision.export.metadata.detector import build_detector_metadata
+from kvision import tasks
+from kvision.export.files.calibration import calibration_inputs
+from kvision.export.files.checks import check_model, check_not_random, input_shapes
+from kvision.export.files.savedmodel import export_graph
+from kvision.export.metadata.contents import describe, input_order
 from kvision.export.metadata.labels import check_label_count, read_labels
-from kvision.export.metadata.tflite import attach, build_metadata
+from kvision.export.metadata.tflite import attach
+from kvision.export.settling import find_task
+from kvision.export.specs import specs_of, text_of
+from kvision.export.tasks import part_of
 from kvision.files.text import check_path
 from kvision.files.writing import writing
 from kvision.quiet import is_noise
@@ -43,6 +38,7 @@ def tflite(
     input_shape=None,
     label_map=False,
     postprocess=False,
+    task=None,
 ):
     """Writes a model as a TFLite file for phones: built-in operators only, one image at a time.
 
@@ -57,7 +53,9 @@ def tflite(
     Args:
         model: a `keras.Model` from pixels 0..255 (batch, height, width, channels) to scores, of the
             image or of each pixel, or a detector of one pass (SSDLite). A segmenter's file is one
-            for MediaPipe's ImageSegmenter, a detector's one for ObjectDetector.
+            for MediaPipe's ImageSegmenter, a detector's one for ObjectDetector. A model of several
+            inputs takes a dict of them, and so does its file, by their names; inputs without three
+            axes take numbers as they are.
         path: the file to write; must end in `.tflite`.
         quantize: what becomes smaller than 32-bit floats.
             `None`: nothing. `"float16"`: weights, half the size, the same speed on a CPU.
@@ -65,11 +63,12 @@ def tflite(
             of the size and about twice as fast; the file takes uint8 pixels and gives float32
             scores, so that what reads the scores of a float file reads these.
         calibration: for `"int8"`, a dataset of `(images, labels)` batches or an array of images
-            (n, height, width, channels) with pixels 0..255. At most 500 images are used; 100
-            are enough.
+            (n, height, width, channels) with pixels 0..255; of several inputs dicts of arrays. At
+            most 500 images are used; 100 are enough.
         labels: class names in the order of the outputs, or the path of a text file with one a
             line.
-        input_shape: (height, width, channels) for a model whose input size is open.
+        input_shape: (height, width, channels) for a model whose input size is open; of several
+            inputs a dict.
         label_map: of a segmenter: whether the file gives the class of each pixel, uint8
             (1, height, width, 1), in place of scores. It is decided on the coarse map before the
             last up-sampling and enlarged as it is: faster and smaller in memory, with coarser
@@ -78,13 +77,16 @@ def tflite(
             the operator `TFLite_Detection_PostProcess`, which LiteRT and MediaPipe have beyond the
             built-in ones. Otherwise the file gives the scores and the offsets of its anchors,
             and MediaPipe or `kv.export.load` do the rest, as its metadata say.
+        task: the name of the model's task, where neither its builder nor its outputs say it. It is
+            written into the file: `kv.export.load(path).task`.
 
     Returns:
         The file, a `pathlib.Path`.
 
     Raises:
-        ValueError: an argument is wrong, the model has an operation that TFLite has no built-in
-            operator for, or the converter failed. The message ends with what it said.
+        ValueError: an argument is wrong, the model could be of several tasks, it has an operation
+            that TFLite has no built-in operator for, or the converter failed. The message ends with
+            what it said.
 
     Example:
 
@@ -103,98 +105,76 @@ def tflite(
         raise ValueError(f"`quantize` must be one of {QUANTIZE}. Received: {quantize!r}")
     check_model(model)
     labels = read_labels(labels)
-    answer = _answer(model, label_map, postprocess)
+    task = find_task(model, task)
+    part = part_of(task)
+    form = _form(model, part, label_map=label_map, postprocess=postprocess)
+    part.check_model(model, form)
     if labels is not None:
-        check_label_count(labels, _classes(model))
-    shape = _input_shape(model, input_shape)
-    settings = detector_settings(model, shape) if answer in ("raw", "objects") else None
+        check_label_count(labels, _classes(model, part))
+    shapes = input_shapes(model, input_shape)
     with writing(path) as partial:
         workspace = partial.parent
-        images = calibration_images(calibration, shape) if quantize == "int8" else None
-        file = _convert(model, quantize, shape, images, answer, workspace)
-        metadata = _metadata(model, file, shape[2], labels, answer, settings)
+        examples = calibration_inputs(calibration, shapes) if quantize == "int8" else {}
+        file = _convert(model, quantize, shapes, examples, part, form, workspace)
+        metadata, settings = part.metadata(model, file, form, _inputs(file, shapes, task), labels)
         own = {"quantize": quantize, "keras": keras.__version__, "kvision": _version()}
-        if settings:  # the anchors are in MediaPipe's metadata
-            own["detector"] = {key: settings[key] for key in settings if key != "anchors"}
+        own |= {"task": task.name} if task else {}
+        own |= {"settings": settings} if settings else {}
         partial.write_bytes(attach(file.read_bytes(), metadata, own, labels))
-        _check_file(describe(partial), quantize)
+        _check_file(describe(partial), quantize, part)
     return path
 
 
-def _answer(model, label_map, postprocess):
-    """What the file is to give, as `export_graph` takes it."""
-    if label_map:
-        check_scores(model)
-    if is_detector(model):
-        check_single_shot(model)
-        return "objects" if postprocess else "raw"
-    if postprocess:
+def _form(model, part, **options):
+    """The option that is asked for, if any, which the model's task must know."""
+    asked = [option for option, wanted in options.items() if wanted]
+    for option in asked:
+        if option not in part.FORMS:
+            forms = [tasks.part("export.tasks", name) for name in tasks.names()]
+            forms = [each.FORMS[option] for each in forms if option in getattr(each, "FORMS", ())]
+            raise ValueError(
+                f"`{option}=True` is for {' or '.join(forms)}. Received: `{model.name}` with "
+                f"outputs {text_of(specs_of(model.output))}"
+            )
+    return asked[0] if asked else None
+
+
+def _inputs(file, shapes, task):
+    """`{name: shape}` in the order of a file's inputs."""
+    if isinstance(shapes, dict):
+        return {name: shapes[name] for name in input_order(file)}
+    return {task.inputs[0] if task else "image": shapes}
+
+
+def _classes(model, part):
+    count = part.class_count(model)
+    if count is None:
         raise ValueError(
-            "`postprocess=True` is for detectors, which give boxes. "
-            f"Received: `{model.name}` with the output shape {model.output_shape}"
+            "`labels` can be written for a model with one output of class scores. Received: a "
+            f"model with outputs {text_of(specs_of(model.output))}. Pass `labels=None`."
         )
-    return "labels" if label_map else None
+    return count
 
 
-def _metadata(model, file, channels, labels, answer, settings):
-    line = f"{model.name}, from pixels 0..255."
-    if settings:
-        order = output_order(file)
-        return build_detector_metadata(model.name, line, channels, order, settings, labels)
-    segmenter = None if answer == "labels" else _segmenter_activation(model)
-    return build_metadata(model.name, line, channels, labels, segmenter=segmenter)
-
-
-def _input_shape(model, input_shape):
-    own = model.input_shape[1:]
-    shape = tuple(input_shape or own)
-    if len(shape) != 3 or not all(isinstance(size, int) and size > 0 for size in shape):
-        raise ValueError(
-            f"A TFLite file has one input size, and `{model.name}` has {own}. "
-            "Pass `input_shape=(height, width, channels)`. "
-            f"Received: input_shape={input_shape}"
-        )
-    if any(size not in (None, wanted) for size, wanted in zip(own, shape, strict=True)):
-        raise ValueError(
-            f"`input_shape` must agree with the model's own, {own}. Received: {input_shape}"
-        )
-    return shape
-
-
-def _classes(model):
-    if is_single_shot(model):
-        return class_count(model)
-    shape = model.output_shape
-    if not isinstance(shape, tuple) or shape[-1] is None:
-        raise ValueError(
-            "`labels` can be written for a model with one output of class scores. "
-            f"Received: a model with outputs {shape}. Pass `labels=None`."
-        )
-    return shape[-1]
-
-
-def _segmenter_activation(model):
-    """What an app must do to the scores of a segmenter; `None` for a classifier."""
-    if not is_segmenter(model):
-        return None
-    last = getattr(model.layers[-1], "activation", None)
-    return "softmax" if last in (None, keras.activations.linear) else "none"
-
-
-def _convert(model, quantize, shape, images, answer, workspace):
+def _convert(model, quantize, shapes, examples, part, form, workspace):
     job = {
         "quantize": quantize,
-        "input_shape": shape,
-        "answer": answer,
+        "input_shape": shapes,
+        "task": part.__name__,
+        "form": form,
+        "custom": bool(part.OPERATORS) and form is not None,
+        "floats": list(part.FLOAT_OPERATORS),
         "target": str(workspace / "converted"),
+        "calibration": {},
     }
-    if images is not None:
-        job["calibration"] = str(workspace / "calibration.npy")
-        np.save(job["calibration"], images, allow_pickle=False)
+    for number, (name, values) in enumerate(examples.items()):
+        file = workspace / f"calibration_{number}.npy"
+        np.save(file, values, allow_pickle=False)
+        job["calibration"][name] = str(file)
     if keras.backend.backend() == "tensorflow":
         job["source"] = str(workspace / "graph")
         folder = workspace / "graph"
-        export_graph(model, folder, 1, shape, answer, in_float32=True)
+        export_graph(model, folder, 1, part, form, shapes, in_float32=True)
     else:
         # Graphs that come from another backend convert to many more operators: the child builds
         # the model anew under TensorFlow.
@@ -243,20 +223,17 @@ def _missing(operators):
     )
 
 
-def _check_file(report, quantize):
+def _check_file(report, quantize, part):
     check_not_random(report.operators)
-    if set(report.custom_operators) - {POSTPROCESS}:
+    if set(report.custom_operators) - set(part.OPERATORS):
         raise ValueError(_missing(report.custom_operators))
-    image = report.inputs[0]
-    if quantize == "int8" and (image["dtype"], image["scale"], image["zero_point"]) != (
-        "uint8",
-        1,
-        0,
-    ):
-        raise ValueError(
-            "The input of an int8 file must be uint8 with scale 1 and zero point 0: a pixel must "
-            f"mean itself. Received from the converter: {image}"
-        )
+    for image in report.inputs:
+        is_pixels = (image["dtype"], image["scale"], image["zero_point"]) == ("uint8", 1, 0)
+        if quantize == "int8" and len(image["shape"]) == 4 and not is_pixels:
+            raise ValueError(
+                "The input of an int8 file must be uint8 with scale 1 and zero point 0: a pixel "
+                f"must mean itself. Received from the converter: {image}"
+            )
 
 
 def _version():

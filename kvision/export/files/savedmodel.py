@@ -1,22 +1,25 @@
 """SavedModel: the model for a server, checked after writing."""
 
 import contextlib
-import functools
+import json
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from kvision.export.files.checks import check_model, check_not_random
 from kvision.export.files.live import ROUNDING, computing_in_float32, rounds_to
-from kvision.export.metadata.contents import is_random
-from kvision.export.runtime import load, predict_keras
+from kvision.export.runtime import NOTE, load, wrap
+from kvision.export.settling import find_task
+from kvision.export.specs import each, given_as, random_values, rows, specs_of
+from kvision.export.tasks import part_of
 from kvision.files.text import check_path
 from kvision.files.writing import writing
 
 TOLERANCE = 1e-4
 
 
-def saved_model(model, path):
+def saved_model(model, path, *, task=None):
     """Writes a model as a SavedModel that takes batches of any size, and reads it back.
 
     Use it for TensorFlow Serving, for TensorFlow in other languages, or to run the model where
@@ -25,15 +28,19 @@ def saved_model(model, path):
 
     Args:
         model: a `keras.Model` from pixels 0..255 (batch, height, width, channels) to scores, or a
-            detector, whose SavedModel gives `boxes`, `classes` and `scores`.
+            detector, whose SavedModel gives `boxes`, `classes` and `scores`. One of several inputs
+            takes a dict of them, and so does its SavedModel, by their names.
         path: the folder to write.
+        task: the name of the model's task, where neither its builder nor its outputs say it. It is
+            noted in the folder's `assets.extra`.
 
     Returns:
         The folder, a `pathlib.Path`.
 
     Raises:
         ValueError: `path` is a file or a folder with something else in it, the model draws random
-            numbers, or the folder read back gives other outputs than the model.
+            numbers, could be of several tasks, or the folder read back gives other outputs than the
+            model.
 
     Example:
 
@@ -46,78 +53,51 @@ def saved_model(model, path):
     check_path(path)
     _check_target(path)
     check_model(model)
+    task = find_task(model, task)
     with writing(path) as folder:
-        export_graph(model, folder, batch_size=None)
+        export_graph(model, folder, None, part_of(task), "saved_model")
+        if task:
+            (folder / NOTE).parent.mkdir()
+            (folder / NOTE).write_text(json.dumps({"task": task.name}) + "\n", encoding="utf-8")
         check_not_random(_graph_operations(folder))
-        _check_copy(model, folder)
+        _check_copy(model, folder, task)
     return path
 
 
-def export_graph(model, folder, batch_size, input_shape=None, answer=None, in_float32=False):
+def export_graph(model, folder, batch_size, part, form=None, input_shape=None, in_float32=False):
     """Writes the inference graph of `model` with Keras's own exporter.
 
     Args:
         model: a `keras.Model`.
         folder: where to write; must not exist.
         batch_size: a fixed batch size, or `None` for any.
-        input_shape: (height, width, channels); the model's own if `None`.
-        answer: what the graph gives. `None`: the model's outputs, of a detector its detections.
-            `"labels"`: of a segmenter the class of each pixel. `"raw"`: of a single-shot detector
-            what the network computes. `"objects"`: what TFLite's operator makes of that.
+        part: the functions of its task, as `kvision.export.tasks.part_of` gives them.
+        form: what the graph gives, as `part.graph` takes it.
+        input_shape: of the input without the batch, of several a dict; the model's own if `None`.
         in_float32: whether a model of mixed precision is to compute in float32, as phones do.
     """
-    shape = (batch_size, *(input_shape or model.input_shape[1:]))
-    signature = [keras.InputSpec(shape=shape, dtype="float32")]
+    specs = specs_of(model.input)
+    shape = input_shape or each(lambda spec: spec.shape[1:], specs)
     archive = keras.export.ExportArchive()
     with computing_in_float32(model) if in_float32 else contextlib.nullcontext():
-        model, serve = _served(model, answer, shape[1:])
+        model, serve = part.graph(model, form, shape)
         archive.track(model)
-        archive.add_endpoint("serve", serve, input_signature=signature)
+        if isinstance(specs, dict):
+            # The names in the file are those of the inputs, whatever their tensors are called.
+            signature = [
+                keras.InputSpec(shape=(batch_size, *shape[key]), dtype=given_as(spec), name=key)
+                for key, spec in specs.items()
+            ]
+            archive.add_endpoint("serve", _by_name(serve, list(specs)), input_signature=signature)
+        else:
+            spec = keras.InputSpec(shape=(batch_size, *shape), dtype=given_as(specs))
+            archive.add_endpoint("serve", serve, input_signature=[spec])
         archive.write_out(str(folder), verbose=False)
 
 
-def _served(model, answer, input_shape):
-    """The model whose weights are used, and the function that gives the answer."""
-    from kvision.export.forms import detectors, label_maps
-
-    if answer == "labels":
-        scores = label_maps.before_upsampling(model)
-        return scores, label_maps.label_function(scores, model.output_shape[1:3])
-    if answer == "raw":
-        return model, detectors.raw_function(model)
-    if answer == "objects":
-        settings = detectors.detector_settings(model, input_shape)
-        return model, detectors.postprocess_function(model, settings)
-    if detectors.is_detector(model):
-        return model, detectors.detections_function(model)
-    # Not `model.export`: it leaves `training` open, and Keras's augmentation layers then act.
-    return model, functools.partial(model.__call__, training=False)
-
-
-def check_model(model):
-    """Raises `ValueError` unless `model` is a built model of one image."""
-    if not isinstance(model, keras.Model):
-        raise ValueError(
-            f"`model` must be a keras.Model. Received: {model!r}. "
-            "Load a file first: kv.export.load_keras(path)."
-        )
-    shape = getattr(model, "input_shape", None) if model.built else None
-    if not isinstance(shape, tuple) or len(shape) != 4:
-        raise ValueError(
-            "`model` must be built and take one batch of images (batch, height, width, channels). "
-            f"Received: a model with input shape {shape}."
-        )
-
-
-def check_not_random(operations):
-    """Raises `ValueError` if any of these operations gives other numbers each time."""
-    found = sorted({name for name in operations if is_random(name)})
-    if found:
-        raise ValueError(
-            "A model that leaves the building must give the same output for the same pixels. "
-            f"Received: a model with the operations {', '.join(found)} at inference. Make its "
-            "random layers do nothing unless `training=True`."
-        )
+def _by_name(serve, names):
+    """A function of separate tensors, of one that takes them as a dict."""
+    return lambda *tensors: serve(dict(zip(names, tensors, strict=True)))
 
 
 def _check_target(path):
@@ -139,17 +119,15 @@ def _graph_operations(folder):
     return {node.op for node in nodes}
 
 
-def _check_copy(model, folder):
+def _check_copy(model, folder, task):
     # Sizes left open are tried at 224, a multiple of every stride in use.
-    shape = [size or 224 for size in model.input_shape[1:]]
-    images = np.random.default_rng(0).uniform(0, 255, (3, *shape)).astype("float32")
-    copy, tolerance = load(folder), ROUNDING.get(rounds_to(model), TOLERANCE)
+    inputs = each(lambda spec: random_values(spec, 3), specs_of(model.input))
+    name = task and task.name
+    source, copy = wrap(model, task=name), load(folder, task=name)
+    tolerance = ROUNDING.get(rounds_to(model), TOLERANCE)
     for count in (1, 3):
-        wanted = predict_keras(model, images[:count])
-        if isinstance(wanted, dict):
-            wanted.pop("raw", None)
-        wanted = keras.tree.flatten(wanted)
-        got = keras.tree.flatten(copy.predict(images[:count]))
+        some = rows(inputs, 0, count)
+        wanted, got = (keras.tree.flatten(one.predict(some)) for one in (source, copy))
         difference = max(float(np.abs(a - b).max()) for a, b in zip(wanted, got, strict=True))
         largest = max(float(np.abs(a).max()) for a in wanted)
         if not difference <= tolerance * max(1.0, largest):

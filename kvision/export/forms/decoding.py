@@ -124,6 +124,16 @@ def padded(boxes, classes, scores, most):
     return result
 
 
+def unpadded(outputs):
+    """Detections that an operator padded with anything, padded with class -1."""
+    rows = []
+    for i, number in enumerate(outputs["number"].ravel().astype(int)):
+        found = (outputs[key][i, :number] for key in ("boxes", "classes", "scores"))
+        boxes, classes, scores = found
+        rows.append(padded(np.clip(boxes, 0, 1), classes, scores, outputs["scores"].shape[1]))
+    return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+
+
 def _areas(low, high):
     sides = np.maximum(high - low, 0)
     return sides[..., 0] * sides[..., 1]

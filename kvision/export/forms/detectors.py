@@ -6,6 +6,7 @@ import numpy as np
 from kvision.layers import BoxDecoder, Detections
 
 OUTPUTS = ("boxes", "classes", "scores", "masks")
+RAW = {"offsets", "logits", "anchors"}  # what a detector of one pass gives as `raw`
 POSTPROCESS = "TFLite_Detection_PostProcess"
 
 
@@ -18,7 +19,7 @@ def is_detector(model):
 def is_single_shot(model):
     """Whether a detector is one of a fixed set of anchors, which scores and moves each once."""
     raw = model.output.get("raw", {}) if is_detector(model) else {}
-    return {"offsets", "logits", "anchors"} <= set(raw)
+    return set(raw) >= RAW
 
 
 def class_count(model):

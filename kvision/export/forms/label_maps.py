@@ -3,8 +3,8 @@
 import keras
 from keras import layers
 
+from kvision.export.files.checks import check_model
 from kvision.export.files.live import retraced
-from kvision.export.files.savedmodel import check_model
 from kvision.layers import ResizeLike
 
 # What may follow the scores without changing which class is largest.
@@ -25,6 +25,14 @@ def check_scores(model):
             "`label_map=True` is for segmenters: the output must be (batch, height, width, "
             f"classes) with at least two classes. Received: outputs {model.output_shape}"
         )
+
+
+def activation_to_come(model):
+    """What an app must do to the scores of a segmenter: `"none"`, `"softmax"` or `"sigmoid"`."""
+    last = getattr(model.layers[-1], "activation", None)
+    if last not in (None, keras.activations.linear):
+        return "none"
+    return "softmax" if model.output_shape[-1] > 1 else "sigmoid"
 
 
 def before_upsampling(model):

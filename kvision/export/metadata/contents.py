@@ -26,8 +26,8 @@ def describe(path):
         `labels` (list of names or `None`). For a `.tflite` file also `quantize` (`None`,
         `"float16"`, `"dynamic"` or `"int8"`), `inputs` and `outputs` (lists of dicts with `name`,
         `shape`, `dtype`, `scale`, `zero_point`), `static_batch`, `operators` (name to count),
-        `flex_operators`, `custom_operators`, `random_operators`, `mean`, `std`, `detector` (of a
-        detector, how its outputs are read; else `None`) and `made_by`.
+        `flex_operators`, `custom_operators`, `random_operators`, `mean`, `std`, `task` (its name,
+        or `None`), `settings` (how its outputs are read, where its task needs that) and `made_by`.
 
     Raises:
         FileNotFoundError: there is nothing at `path`.
@@ -99,13 +99,25 @@ def read_flatbuffer(path):
 
 def output_order(path):
     """The names that a TFLite file's signature gives its outputs, in the order they have in it."""
-    model, _ = read_flatbuffer(path)
-    signature = model.SignatureDefs(0)
-    names = {}
-    for i in range(signature.OutputsLength()):
-        output = signature.Outputs(i)
-        names[output.TensorIndex()] = output.Name().decode()
-    return [names[int(index)] for index in model.Subgraphs(0).OutputsAsNumpy()]
+    return _order(read_flatbuffer(path)[0], "Outputs")
+
+
+def input_order(path):
+    """The names that a TFLite file's signature gives its inputs, in the order they have in it."""
+    return _order(read_flatbuffer(path)[0], "Inputs")
+
+
+def _order(model, side):
+    """Names of the tensors on one side of a file, those of its first signature if it has one."""
+    graph = model.Subgraphs(0)
+    indices = [int(index) for index in getattr(graph, f"{side}AsNumpy")()]
+    names = {index: (graph.Tensors(index).Name() or b"").decode() for index in indices}
+    if model.SignatureDefsLength():
+        signature = model.SignatureDefs(0)
+        for i in range(getattr(signature, f"{side}Length")()):
+            tensor = getattr(signature, side)(i)
+            names[tensor.TensorIndex()] = tensor.Name().decode()
+    return [names[index] for index in indices]
 
 
 def _describe_tflite(path):
@@ -125,8 +137,8 @@ def _report_of(path, model, data):
         kind="tflite",
         quantize=own.get("quantize", _guess_quantize(model, graph)),
         size_bytes=len(data),
-        inputs=[_tensor(graph, index) for index in graph.InputsAsNumpy()],
-        outputs=[_tensor(graph, index) for index in graph.OutputsAsNumpy()],
+        inputs=_tensors(model, "Inputs"),
+        outputs=_tensors(model, "Outputs"),
         static_batch=_has_static_batch(graph),
         operators=dict(sorted(operators.items(), key=lambda item: (-item[1], item[0]))),
         flex_operators=sorted(name for name in custom if name.startswith("Flex")),
@@ -135,8 +147,9 @@ def _report_of(path, model, data):
         labels=metadata["labels"],
         mean=metadata["mean"],
         std=metadata["std"],
-        detector=own.get("detector"),
-        made_by={k: v for k, v in own.items() if k not in ("quantize", "detector")},
+        task=own.get("task"),
+        settings=own.get("settings"),
+        made_by={k: v for k, v in own.items() if k not in ("quantize", "task", "settings")},
     )
 
 
@@ -163,6 +176,15 @@ def _operators(model):
     return builtin, custom
 
 
+def _tensors(model, side):
+    graph = model.Subgraphs(0)
+    indices = getattr(graph, f"{side}AsNumpy")()
+    return [
+        {"name": name, **_tensor(graph, index)}
+        for name, index in zip(_order(model, side), indices, strict=True)
+    ]
+
+
 def _tensor(graph, index):
     from ai_edge_litert import schema_py_generated as schema
 
@@ -171,7 +193,6 @@ def _tensor(graph, index):
     quantization = tensor.Quantization()
     scales = quantization.ScaleLength() if quantization else 0
     return {
-        "name": (tensor.Name() or b"").decode(),
         "shape": [int(size) for size in _shape(tensor)],
         "dtype": types.get(tensor.Type(), "UNKNOWN").lower(),
         "scale": float(quantization.Scale(0)) if scales else None,

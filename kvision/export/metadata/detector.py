@@ -49,13 +49,12 @@ _EXPONENTIAL, _SIGMOID = 10, 11
 _DECODING_FIELDS = 12
 
 
-def build_detector_metadata(name, description, channels, order, settings, labels=None):
+def build_detector_metadata(name, inputs, order, settings, labels=None):
     """The metadata flatbuffer of a detector.
 
     Args:
         name: the model's name.
-        description: one line for a person.
-        channels: channels of the input image.
+        inputs: the image, `{name: (height, width, channels)}`.
         order: names of the file's outputs in the order that they have in the file: `"scores"` and
             `"offsets"`, or `"boxes"`, `"classes"`, `"scores"` and `"number"`.
         settings: a dict with `anchors` (n, 4) as `rel_yxyx`, `variances`, `classes` and
@@ -83,8 +82,7 @@ def build_detector_metadata(name, description, channels, order, settings, labels
 
     return finished_metadata(
         name,
-        description,
-        channels,
+        inputs,
         lambda b: [output(b, key) for key in order],
         None if final else (NAME, _decoding_options(settings)),
     )

@@ -69,17 +69,9 @@ def labels_of_run(path, outputs=None):
         path: a file or folder.
         outputs: the number of classes in its output; `None` for any.
     """
-    path = Path(path)
-    if path.name not in _OF_RUN:
-        return None
-    for name, known in (("card.json", ("classes",)), ("run.json", ("about", "classes"))):
-        file = path.parent / name
-        if not file.is_file():
-            continue
-        with reading(file, "The class names in"):
-            labels = json.loads(file.read_text(encoding="utf-8"))
-            for key in known:
-                labels = labels.get(key, {})
+    what = "The class names in"
+    for file, labels in _said(path, what, ("classes",), ("about", "classes")):
+        with reading(file, what):
             if labels and not isinstance(labels, list):
                 raise TypeError(f"they must be a list. Received: {labels!r}")
             labels = read_labels(labels or None)
@@ -87,6 +79,32 @@ def labels_of_run(path, outputs=None):
         if labels and outputs in (None, len(labels), len(labels) - 1 if len(labels) == 2 else None):
             return labels
     return None
+
+
+def task_of_run(path):
+    """Returns the task that a run's own files give its `model.keras` or `saved_model`, or `None`.
+
+    Args:
+        path: a file or folder.
+    """
+    found = (name for _, name in _said(path, "The task in", ("task",), ("about", "task")))
+    return next((name for name in found if name), None)
+
+
+def _said(path, what, in_card, in_run):
+    """Pairs of a file beside a run's own models and what is in it at a path of keys."""
+    path = Path(path)
+    if path.name not in _OF_RUN:
+        return
+    for name, keys in (("card.json", in_card), ("run.json", in_run)):
+        file = path.parent / name
+        if not file.is_file():
+            continue
+        with reading(file, what):
+            value = json.loads(file.read_text(encoding="utf-8"))
+            for key in keys:
+                value = value.get(key, {})
+        yield file, value
 
 
 def label_text(labels):

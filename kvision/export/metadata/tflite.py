@@ -46,43 +46,46 @@ _SEGMENTER = "SEGMENTER_METADATA"
 SEGMENTER_ACTIVATIONS = {"none": 0, "sigmoid": 1, "softmax": 2}
 
 
-def build_metadata(name, description, channels, labels=None, mean=0.0, std=1.0, segmenter=None):
-    """The metadata flatbuffer of a model from an image to scores, of the image or of its pixels.
+def build_metadata(
+    name, inputs, outputs=("scores",), labels=None, mean=0.0, std=1.0, segmenter=None
+):
+    """The metadata flatbuffer of a model, such as one from an image to scores.
 
     Args:
         name: the model's name.
-        description: one line for a person.
-        channels: channels of the input image; 3 is written as RGB, 1 as greyscale.
+        inputs: `{name: shape without the batch}` in the order that they have in the file; those of
+            three axes are images.
+        outputs: names of the outputs in the order that they have in the file.
         labels: class names, or `None`; only whether there are any matters here.
         mean: what an app takes from each pixel 0..255 before a float model sees it. 0 for ours,
             which normalise the pixels themselves.
         std: what it then divides by. 1 for ours.
-        segmenter: `None` for a classifier; for a segmenter what an app must do to make
-            probabilities of its scores: `"none"`, `"sigmoid"` or `"softmax"`.
+        segmenter: `None`; for a segmenter what an app must do to make probabilities of its scores:
+            `"none"`, `"sigmoid"` or `"softmax"`.
 
     Returns:
         The bytes of the flatbuffer.
     """
 
-    def scores(b):
-        line = "One score for each class, of every pixel." if segmenter else ""
+    def written(b):
+        if len(outputs) > 1:
+            return [tensor(b, key, "An output of the model.") for key in outputs]
+        of = "One score for each class, of every pixel." if segmenter else "What the model answers."
+        line = "One score for each class." if labels and not segmenter else of
         files = [label_file(b, AXIS_LABELS)] if labels else []
-        return [tensor(b, "scores", line or "One score for each class.", FEATURES, files=files)]
+        return [tensor(b, "scores", line, FEATURES, files=files)]
 
     custom = (_SEGMENTER, _segmenter_options(segmenter)) if segmenter else None
     version = "1.5.0" if segmenter else "1.0.0"
-    return finished_metadata(name, description, channels, scores, custom, version, mean, std)
+    return finished_metadata(name, inputs, written, custom, version, mean, std)
 
 
-def finished_metadata(
-    name, description, channels, outputs, custom=None, version="1.0.0", mean=0.0, std=1.0
-):
-    """The metadata flatbuffer of a model of one image, whatever its outputs.
+def finished_metadata(name, inputs, outputs, custom=None, version="1.0.0", mean=0.0, std=1.0):
+    """The metadata flatbuffer of a model, whatever its outputs.
 
     Args:
         name: the model's name.
-        description: one line for a person.
-        channels: channels of the input image; 3 is written as RGB, 1 as greyscale.
+        inputs: see `build_metadata`.
         outputs: a function from a builder to a list of what `tensor` returned, in the order of the
             file's outputs.
         custom: `(name, bytes)` of a flatbuffer of its own inside the metadata, or `None`.
@@ -95,8 +98,9 @@ def finished_metadata(
     """
 
     def root(b):
+        given = [_input(b, key, shape, mean, std) for key, shape in inputs.items()]
         parts = {
-            _SUBGRAPH["inputs"]: tables.vector(b, [_image(b, channels, mean, std)]),
+            _SUBGRAPH["inputs"]: tables.vector(b, given),
             _SUBGRAPH["outputs"]: tables.vector(b, outputs(b)),
         }
         if custom:
@@ -106,7 +110,7 @@ def finished_metadata(
         subgraph = tables.table(b, _SUBGRAPH_FIELDS, parts)
         model = {
             _MODEL["name"]: b.CreateString(name),
-            _MODEL["description"]: b.CreateString(description),
+            _MODEL["description"]: b.CreateString(f"{name}, from pixels 0..255."),
             _MODEL["subgraph_metadata"]: tables.vector(b, [subgraph]),
             _MODEL["min_parser_version"]: b.CreateString(version),
         }
@@ -157,13 +161,19 @@ def label_file(b, kind):
     return tables.table(b, _FILE_FIELDS, fields, {_FILE["type"]: kind})
 
 
-def _image(b, channels, mean, std):
+def _input(b, name, shape, mean, std):
+    if len(shape) != 3:
+        return tensor(b, name, "Numbers, as the model takes them.")
+    return _image(b, name, shape[-1], mean, std)
+
+
+def _image(b, name, channels, mean, std):
     values = {_MEAN: tables.floats(b, [mean]), _STD: tables.floats(b, [std])}
     unit = process_unit(b, _NORMALIZATION, tables.table(b, 2, values))
     values = {_STATS["max"]: tables.floats(b, [255.0]), _STATS["min"]: tables.floats(b, [0.0])}
     stats = tables.table(b, 2, values)
     properties = tables.table(b, 2, bytes_={0: {1: _GRAYSCALE, 3: _RGB}.get(channels, 0)})
-    return tensor(b, "image", "The picture.", _IMAGE_PROPERTIES, properties, [unit], stats=stats)
+    return tensor(b, name, "The picture.", _IMAGE_PROPERTIES, properties, [unit], stats=stats)
 
 
 def _segmenter_options(activation):

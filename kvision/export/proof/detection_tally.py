@@ -4,7 +4,7 @@ import numpy as np
 
 from kvision.export.forms.decoding import iou
 from kvision.export.proof.average_precision import AveragePrecision
-from kvision.export.proof.tallies import Differences
+from kvision.export.proof.differences import Differences
 
 SAME_SCORE, SAME_IOU = 1e-3, 0.99  # within these a detection is the model's own
 AGREED_IOU = 0.5
@@ -47,7 +47,7 @@ class DetectionTally(Differences):
                 self.finite = self.finite and bool(np.isfinite(outputs[key]).all())
         if self.comparable:
             for key in ("scores", "offsets"):
-                self._add_scores(wanted["raw"][key], received["raw"][key])
+                self.compare(wanted["raw"][key], received["raw"][key])
         for i in range(len(wanted["boxes"])):
             model, file = ({key: found[key][i] for key in _KEYS} for found in (wanted, received))
             self._add_picture(model, file, {key: value[i] for key, value in truth.items()})
@@ -75,27 +75,37 @@ class DetectionTally(Differences):
         return stays
 
     def metrics(self):
+        """Returns the average precision of the model and of the file, `None` without objects."""
         return tuple(precision.result() for precision in self.precisions)
 
+    def agreement(self):
+        """Returns how many of the model's detections the file has too, 0..1."""
+        return self.agreed / self.detections if self.detections else None
+
+    def share(self):
+        """Returns the share of outputs, or where the file shows none of detections, that differ."""
+        if self.comparable:
+            return super().share()
+        return self.missing / max(self.detections, 1) if self.finite else None
+
+    def doubts(self, limits):
+        """Returns a sentence where there was nothing to be compared."""
+        if self.detections or "max_difference" in limits:
+            return []
+        return [f"The model is sure of no object (score {SURE} or more): nothing was compared."]
+
     def figures(self):
-        """What a report says of all pictures."""
-        model, file = self.metrics()
-        compared = self.finite and self.comparable
-        sure = max(self.detections, 1)
-        share = self.beyond / self.values if self.comparable else self.missing / sure
-        return {
-            "samples": self.samples,
-            "finite": self.finite,
-            "largest_output": self.scale if self.comparable else None,
-            "max_difference": self.largest if compared else None,
-            "mean_difference": self.difference / self.values if compared else None,
-            "share_different": share if self.finite else None,
-            "top1_agreement": self.agreed / sure if self.detections else None,
-            "metric_name": self.metric,
-            "metric_model": model,
-            "metric_file": file,
-            "metric_drop": None if model is None else 100 * (model - file),
-        }
+        """Returns what a report says of all pictures, as a dict.
+
+        Raises:
+            ValueError: where there are no objects in them.
+        """
+        if self.metrics()[0] is None:
+            raise ValueError(
+                "`dataset` must hold objects, so that there is an average precision to compare. "
+                f"Received: {self.samples} pictures without any"
+            )
+        return super().figures()
 
 
 _KEYS = ("boxes", "classes", "scores")

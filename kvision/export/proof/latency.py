@@ -4,10 +4,11 @@ import time
 
 import numpy as np
 
-from kvision.export.interpreter import input_converter, open_interpreter
+from kvision.export.interpreter import input_converter, named_inputs, open_interpreter
 from kvision.export.metadata.contents import describe, kind_of, resolve
 from kvision.export.proof.report import Report
 from kvision.export.runtime import load
+from kvision.export.specs import Spec, each, random_values
 
 
 def benchmark(path, threads=1, runs=50, warmup=5):
@@ -60,18 +61,21 @@ def benchmark(path, threads=1, runs=50, warmup=5):
 
 
 def _invoker(path, kind, threads):
-    image = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3)).astype("float32")
     if kind != "tflite":
         model = load(path)
-        shape = [size or 224 for size in model.input_shape]
-        image = np.resize(image, (1, *shape))
-        return lambda: model.predict(image)
+        inputs = each(lambda spec: random_values(spec, 1), model.inputs)
+        return lambda: model.predict(inputs)
     report = describe(path)
     interpreter = open_interpreter(path, threads)
-    source = interpreter.get_input_details()[0]
-    interpreter.set_tensor(
-        source["index"], input_converter(report)(np.resize(image, source["shape"]))
-    )
+    sources = named_inputs(interpreter)
+    for tensor in report.inputs:
+        source = sources[tensor["name"]]
+        spec = Spec(tuple(source["shape"]), tensor["dtype"])
+        spec = spec._replace(dtype="float32") if tensor["scale"] else spec
+        interpreter.set_tensor(
+            source["index"],
+            input_converter(report, tensor)(random_values(spec, source["shape"][0])),
+        )
     return interpreter.invoke
 
 

@@ -1,9 +1,13 @@
 import numpy as np
 import pytest
 
-from kvision.export.files.calibration import calibration_images
+from kvision.export.files.calibration import calibration_inputs
 
 SHAPE = (4, 5, 3)
+
+
+def _images_of(calibration, shape, **options):
+    return calibration_inputs(calibration, shape, **options)["image"]
 
 
 def _images(count):
@@ -11,7 +15,7 @@ def _images(count):
 
 
 def test_array_is_taken_at_even_distances():
-    images = calibration_images(_images(1200), SHAPE, limit=5)
+    images = _images_of(_images(1200), SHAPE, limit=5)
     assert images.dtype == np.uint8
     assert images[:, 1, 1, 0].tolist() == [100, 130, 160, 190, 220]
 
@@ -22,12 +26,12 @@ def test_dataset_is_read_no_further_than_needed():
         yield _images(8), np.zeros(8)
         pytest.fail("a third batch was read")
 
-    assert len(calibration_images(batches(), SHAPE, limit=12)) == 12
-    assert len(calibration_images([_images(3)], SHAPE)) == 3
+    assert len(_images_of(batches(), SHAPE, limit=12)) == 12
+    assert len(_images_of([_images(3)], SHAPE)) == 3
 
 
 def test_range_of_the_input_is_that_of_pixels():
-    images = calibration_images(_images(3), SHAPE)
+    images = _images_of(_images(3), SHAPE)
     assert (images.min(), images.max()) == (0, 255)
     assert (images[1:].min(), images[1:].max()) == (100, 100)
 
@@ -47,4 +51,4 @@ def test_range_of_the_input_is_that_of_pixels():
 )
 def test_errors(calibration, message):
     with pytest.raises(ValueError, match=message):
-        calibration_images(calibration, SHAPE)
+        _images_of(calibration, SHAPE)

@@ -170,9 +170,9 @@ def test_check_of_the_input_of_an_int8_file(monkeypatch, tmp_path, tiny, exporte
     import kvision.export.files.litert as litert
 
     def dim(calibration, input_shape):
-        return np.full((1, *input_shape), 100, "uint8")
+        return {"image": np.full((1, *input_shape), 100, "uint8")}
 
-    monkeypatch.setattr(litert, "calibration_images", dim)
+    monkeypatch.setattr(litert, "calibration_inputs", dim)
     with pytest.raises(ValueError, match="must be uint8 with scale 1 and zero point 0"):
         kv.export.tflite(tiny, tmp_path / "m.tflite", "int8", calibration=digits.train[:10])
     assert not list(tmp_path.iterdir())

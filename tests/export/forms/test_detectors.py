@@ -13,12 +13,13 @@ from keras import layers
 from squares import SHAPES, build_detector, squares
 
 import kvision as kv
-from kvision.export.forms.decoding import suppress_classes
-from kvision.export.forms.detectors import detector_settings
+from kvision.export.forms.decoding import decode, suppress_classes
+from kvision.export.forms.detectors import detector_settings, operator
 from kvision.export.metadata.contents import output_order, read_flatbuffer
 from kvision.export.metadata.detector import NAME, read_anchors
 from kvision.export.metadata.tflite import read_metadata
 from kvision.export.proof.detection_tally import DetectionTally
+from kvision.export.runtime import predict_keras
 
 KEYS = ("boxes", "classes", "scores")
 
@@ -36,13 +37,13 @@ def assert_same(found, wanted, tolerance=1e-5):
 
 def across_classes(detector, images):
     """What the model finds where boxes of all classes suppress each other."""
-    raw = kv.export.runtime.predict_keras(detector, images)["raw"]
+    raw = predict_keras(detector, images)["raw"]
     settings = detector_settings(detector, (64, 64, 3))
     anchors = settings["anchors"]
     centred = np.concatenate(
         [(anchors[:, :2] + anchors[:, 2:]) / 2, anchors[:, 2:] - anchors[:, :2]], -1
     )
-    boxes = kv.export.decoding.decode(raw["offsets"], centred, settings["variances"])
+    boxes = decode(raw["offsets"], centred, settings["variances"])
     options = {key: settings[key] for key in ("iou_threshold", "score_threshold", "most")}
     return [
         suppress_classes(*pair, **options, candidates=10_000, by_class=False)
@@ -61,7 +62,7 @@ def test_raw_file_holds_what_an_app_needs(detector, detector_file):
     assert not found.custom_operators
     assert not found.flex_operators
     assert found.static_batch
-    assert found.detector == {
+    assert found.settings == {
         "variances": [0.1, 0.12, 0.2, 0.25],
         "iou_threshold": 0.5,
         "score_threshold": 0.05,
@@ -228,7 +229,7 @@ def test_wrong_data(detector, detector_file, held_out, tmp_path):
     served = kv.export.saved_model(classifier, tmp_path / "saved_model")
     with pytest.raises(ValueError, match="dataset. must give .images, truth. .* an array"):
         kv.export.verify(detector, path, [(images, truth["classes"])])
-    with pytest.raises(ValueError, match="any other model. Received: a dict of"):
+    with pytest.raises(ValueError, match="labels are one array.* Received: a dict of"):
         kv.export.verify(classifier, served, [(images, truth)])
     empty = {**truth, "classes": np.full_like(truth["classes"], -1)}
     with pytest.raises(ValueError, match="must hold objects.*64 pictures without any"):
@@ -284,7 +285,7 @@ def test_operator_still_loses_a_class_on_several_threads():
         "most": 10,
         "classes": 3,
     }
-    name = kv.export.detectors.operator(settings).replace("b: false", "b: true")
+    name = operator(settings).replace("b: false", "b: true")
     centres = np.linspace(0.1, 0.9, 3)
     anchors = np.stack([centres, centres, np.full(3, 0.1), np.full(3, 0.1)], -1).astype("float32")
 

@@ -53,6 +53,7 @@ def test_public_names():
         "load",
         "load_keras",
         "saved_model",
+        "task_of",
         "tflite",
         "verify",
     }
