@@ -83,7 +83,7 @@ def find_wanted(spec, target=None, task=None, masks=False):
         part.check(name, features[name])
     if masks and not (len(targets) == 1 and hasattr(parts[targets[0]], "with_masks")):
         raise ValueError(
-            "`masks=True` must go with a target that has masks of its own: `target='objects'`. "
+            "`masks=True` must go with `target='objects'`, or another that has masks of its own. "
             f"Received: target={target!r}, examples with {sorted(features)}"
         )
     if masks:
