@@ -5,11 +5,9 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from kvision.data.features.object_rows import cut, moved, moving
+from kvision.data.features.object_rows import cut
 
 _CHUNK = 256
-# What moves with the pixels, and its name in the augmentation steps.
-_PIXELWISE = {"segmentation_mask": "mask", "pixel_weight": "weight"}
 # Seeds are (first + n, place). Every epoch has its own range of `first`, every step a part of it.
 _SEEDS_PER_STEP = 64
 _SEEDS_PER_EPOCH = 64 * _SEEDS_PER_STEP
@@ -55,7 +53,7 @@ def epochs(examples, steps, buffer, seed, first_epoch, repeat):
     return tf.data.Dataset.range(1).map(next_epoch).flat_map(one_epoch)
 
 
-def augment(dataset, prepare, steps):
+def augment(dataset, prepare, steps, parts):
     """Maps `prepare` and then the augmentation steps over (example, draws) pairs.
 
     Steps that keep a state of their own get a map of their own, with one thread; all others are
@@ -65,13 +63,14 @@ def augment(dataset, prepare, steps):
         dataset: what `epochs` returns.
         prepare: function that makes an example of what `dataset` holds, or None.
         steps: the steps that `epochs` drew for.
+        parts: dict of feature name to its module; pictures first.
 
     Returns:
         A `tf.data.Dataset` of examples.
     """
     stages, first = [], 0
     if steps and hasattr(steps[0], "mix"):
-        dataset = steps[0].mix(dataset.map(_stage([], prepare, False), tf.data.AUTOTUNE))
+        dataset = steps[0].mix(dataset.map(_stage([], prepare, False, parts), tf.data.AUTOTUNE))
         prepare, first = None, 1
     for number, step in enumerate(steps[first:], start=first):
         if not stages or step.in_order or stages[-1][-1][1].in_order:
@@ -82,7 +81,7 @@ def augment(dataset, prepare, steps):
     for position, stage in enumerate(stages):
         in_order = any(step.in_order for _, step in stage)
         dataset = dataset.map(
-            _stage(stage, prepare if position == 0 else None, position == len(stages) - 1),
+            _stage(stage, prepare if position == 0 else None, position == len(stages) - 1, parts),
             None if in_order else tf.data.AUTOTUNE,
         )
     return dataset
@@ -101,32 +100,38 @@ def _draws(steps, first):
     return places.map(chunk).unbatch()
 
 
-def _stage(stage, prepare, last):
+def _stage(stage, prepare, last, parts):
     def work(example, draws):
         if prepare is not None:
             example = prepare(example)
         if stage:
-            example = _apply(stage, example, draws)
+            example = _apply(stage, example, draws, parts)
         return example if last else (example, draws)
 
     return work
 
 
-def _apply(stage, example, draws):
-    changing = {"image": example["image"]}
-    if "objects" in example:
-        changing |= moving(example["objects"], example["image"].shape[1])
-    for key, name in _PIXELWISE.items():
-        if key in example:
-            changing[name] = example[key]
+def _apply(stage, example, draws, parts):
+    changing = {}
+    width = next(example[name] for name in parts).shape[1]
+    for name, part in parts.items():
+        if hasattr(part, "moving"):
+            changing |= part.moving(name, example[name], width)
+        elif hasattr(part, "IS_PICTURE") or hasattr(part, "FILL"):
+            changing[name] = example[name]
+    following = [name for name, part in parts.items() if hasattr(part, "follow")]
+    if following:
+        changing["matrix"] = tf.eye(3)
     for number, step in stage:
         changing = step(changing, draws[number])
         if "boxes" in changing:
             changing = cut(changing)
-    example = {**example, "image": changing["image"]}
-    if "objects" in example:
-        example["objects"] = moved(example["objects"], changing)
-    for key, name in _PIXELWISE.items():
-        if key in example:
-            example[key] = changing[name]
+    example = dict(example)
+    for name, part in parts.items():
+        if hasattr(part, "moved"):
+            example[name] = part.moved(name, example[name], changing)
+        elif name in changing:
+            example[name] = changing[name]
+    for name in following:
+        example[name] = parts[name].follow(example[name], changing["matrix"])
     return example

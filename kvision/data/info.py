@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 
+from kvision import tasks
 from kvision.data.sources.splits import parse_split
 from kvision.files.names import check_different, check_names
 from kvision.ops.masks import VOID
@@ -135,13 +136,13 @@ class DatasetInfo:
         Those of the masks where there is no other label, and those of the objects where there is
         neither.
         """
-        # TFDS's own feature dict has no `get`.
-        features = dict(self.features.items())
-        feature = features.get("label", features.get("segmentation_mask"))
-        if feature is None and "objects" in features:
-            feature = features["objects"]["label"]
-        names = getattr(feature, "names", None)
-        return None if names is None else list(names)
+        features = dict(self.features.items())  # TFDS's own feature dict has no `get`
+        for name in dict.fromkeys(tasks.named(name).target for name in tasks.names()):
+            part = tasks.part("data.features", name) if name in features else None
+            if hasattr(part, "class_names"):
+                names = part.class_names(features[name])
+                return None if names is None else list(names)
+        return None
 
     @property
     def num_skipped(self):

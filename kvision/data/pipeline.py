@@ -4,12 +4,10 @@ import math
 
 import tensorflow as tf
 
-from kvision.data.augmentation.mosaic import Mosaic
 from kvision.data.augmentation.planning import plan_augmentation
-from kvision.data.elements import as_example, as_fit_takes_it, check_elements
+from kvision.data.elements import as_example, as_fit_takes_it, find_wanted
 from kvision.data.epochs import augment as augment_epochs
 from kvision.data.epochs import epochs
-from kvision.data.features.object_rows import row_shapes
 from kvision.data.memory import available_memory
 from kvision.data.resizing import MODES, resize_example
 from kvision.data.sources.readable import rows_and_reader
@@ -17,10 +15,6 @@ from kvision.quiet import ignore_shuffle_warning
 
 _CACHE_SHARE = 0.25
 _SHUFFLE_BYTES = 2**29
-_EXTRAS = ("objects", "segmentation_mask")
-# What a pixel of these takes in memory; of masks of objects, packed, there may be 32.
-_MAP_BYTES = {"segmentation_mask": 1, "pixel_weight": 4}
-_MASKS_BYTES = 4
 
 
 def batches(
@@ -41,6 +35,7 @@ def batches(
     repeat=False,
     max_boxes=None,
     target=None,
+    task=None,
     masks=False,
     mosaic=0.0,
 ):
@@ -53,7 +48,8 @@ def batches(
     Args:
         dataset: a `tf.data.Dataset` of single examples, as `kv.data.load` gives: dicts with
             `image` (uint8) and possibly `label`, `objects`, `segmentation_mask` (uint8, 255 where
-            void) and `pixel_weight`, or (image, label) or (image, mask) pairs.
+            void), `pixel_weight` and `edges` (float32 or uint8, 0..1), or (image, label), (image,
+            mask) or (image, edges) pairs; or with the features of a task from outside.
         image_size: a whole number, (height, width) or (height, width, channels), in pixels.
             `model.input_shape[1:]` fits.
         batch_size: examples in a batch.
@@ -76,8 +72,11 @@ def batches(
             `steps_per_epoch`.
         max_boxes: with `objects`: the number that boxes are padded to in every example; None pads
             to the most in each batch.
-        target: `"label"`, `"segmentation_mask"` or `"objects"` to get `(images, that)` and leave
-            out the rest; None takes what is there.
+        target: `"label"`, `"segmentation_mask"`, `"edges"` or `"objects"` to get `(images, that)`
+            and leave out the rest; None takes what is there.
+        task: a task, by its name or as `kvision.tasks.Task`, to get its inputs and its target. None
+            finds it where the examples fit one task alone; where they fit several, everything
+            comes.
         masks: whether the truth about objects holds their masks; with `target="objects"`.
         mosaic: with `target="objects"`, the share of training examples that become mosaics: part
             of four pictures side by side.
@@ -87,17 +86,20 @@ def batches(
         become `(images, labels)`: float32 (batch, height, width, channels) in 0..255 and int64
         (batch,). Examples with a mask become `(images, masks)`: uint8 (batch, height, width, 1),
         255 where there is no class; with `pixel_weight`, `(images, masks, weights)`: float32 of
-        that shape. Examples with `objects`, or a label and a mask, become dicts with `image` and
-        what is there: `label`, `segmentation_mask`, `pixel_weight`, and `objects` (`bbox`: float32
-        (batch, n, 4), relative ymin, xmin, ymax, xmax; `label`: int64 (batch, n), -1 where
-        padded). Examples without labels become images.
+        that shape. Examples with edges become `(images, edges)`: float32 of that shape, 0..1.
+        Examples that fit several tasks become dicts with `image` and what is there: `label`,
+        `segmentation_mask`, `pixel_weight`, `edges`, and `objects` (`bbox`: float32 (batch, n, 4),
+        relative ymin, xmin, ymax, xmax; `label`: int64 (batch, n), -1 where padded). Examples
+        without any truth become images. Where a task has several inputs, a dict of these, named as
+        `task.inputs`, takes the place of the images.
 
-        With `target="objects"` they become `(images, truth)`, a dict: `boxes` (float32 (batch, n,
-        4), as `bbox`), `classes` (int32 (batch, n), -1 where padded), `crowd` and `difficult`
-        (int32 (batch, n), 0 or 1), `area` (float32 (batch, n), the share of the picture that the
-        object covers), `size` (int32 (batch, 2), height and width of what is shown, in pixels of
-        the picture before resizing), and with `masks=True` also `masks` (uint8 (batch, n, height,
-        width), 0 or 1). Objects of which augmentation leaves less than a quarter become difficult.
+        With objects alone, or `target="objects"`, they become `(images, truth)`, a dict: `boxes`
+        (float32 (batch, n, 4), as `bbox`), `classes` (int32 (batch, n), -1 where padded), `crowd`
+        and `difficult` (int32 (batch, n), 0 or 1), `area` (float32 (batch, n), the share of the
+        picture that the object covers), `size` (int32 (batch, 2), height and width of what is
+        shown, in pixels of the picture before resizing), and with `masks=True` also `masks` (uint8
+        (batch, n, height, width), 0 or 1). Objects of which augmentation leaves less than a quarter
+        become difficult.
 
     Raises:
         ValueError: if an argument or the examples do not fit.
@@ -111,23 +113,20 @@ def batches(
     """
     _check_arguments(batch_size, resize, cache, seed, first_epoch, max_boxes)
     ignore_shuffle_warning()
-    spec = check_elements(dataset.element_spec, target, masks)
-    size, channels = _parse_size(image_size, channels, spec["image"])
+    wanted = find_wanted(dataset.element_spec, target, task, masks)
+    size, channels = _parse_size(image_size, channels, wanted.spec[wanted.pictures[0]])
     shuffle = training if shuffle is None else shuffle
-    extras = [key for key in _EXTRAS if key in spec]
-    steps = plan_augmentation(augment if training else None, (*size, channels), bool(extras))
+    steps = plan_augmentation(augment if training else None, (*size, channels), wanted.parts)
     count = int(dataset.cardinality())
     if mosaic and training:
-        _check_mosaic(mosaic, target, count)
-        steps.insert(0, Mosaic(mosaic, (*size, channels), count))
+        _check_mosaic(mosaic, wanted, count)
+        steps.insert(0, wanted.target.mosaic(mosaic, (*size, channels), count))
 
     def prepare(*element):
-        example = as_example(element, spec, target, masks)
-        return resize_example(example, size, channels, resize, antialias)
+        example = as_example(element, wanted)
+        return resize_example(example, wanted.parts, size, channels, resize, antialias)
 
-    pixel_bytes = channels + sum(_MAP_BYTES.get(name, 0) for name in spec)
-    pixel_bytes += _MASKS_BYTES * masks
-    example_bytes = size[0] * size[1] * pixel_bytes
+    example_bytes = size[0] * size[1] * wanted.pixel_bytes(channels)
     cached = cache is True or (cache == "auto" and _fits(count, example_bytes))
     examples = dataset.map(prepare, tf.data.AUTOTUNE)
     if cached:
@@ -140,24 +139,32 @@ def batches(
             buffer = count if shuffle else 0
         passes = epochs(examples, steps, buffer, seed, first_epoch, repeat)
         examples = augment_epochs(
-            passes, (lambda row: prepare(read(row))) if behind else None, steps
+            passes, (lambda row: prepare(read(row))) if behind else None, steps, wanted.parts
         )
-    batched = _batch(examples, batch_size, drop_remainder, max_boxes, target)
+    batched = _batch(examples, batch_size, drop_remainder, max_boxes, wanted)
     return _with_length(batched, count, batch_size, drop_remainder, repeat)
 
 
-def _batch(examples, batch_size, drop_remainder, max_boxes, target):
-    if "objects" in examples.element_spec:
-        shapes = tf.nest.map_structure(lambda spec: spec.shape, examples.element_spec)
-        shapes["objects"] = row_shapes(examples.element_spec["objects"], max_boxes)
-        fills = tf.nest.map_structure(lambda spec: tf.zeros((), spec.dtype), examples.element_spec)
-        fills["objects"]["label"] = tf.constant(-1, tf.int64)
-        if max_boxes is not None:
-            examples = examples.map(lambda example: _first_boxes(example, max_boxes))
+def _batch(examples, batch_size, drop_remainder, max_boxes, wanted):
+    ragged = {name: part for name, part in wanted.parts.items() if hasattr(part, "padding")}
+    if ragged:
+        spec = examples.element_spec
+        shapes = tf.nest.map_structure(lambda value: value.shape, spec)
+        fills = tf.nest.map_structure(lambda value: tf.zeros((), value.dtype), spec)
+        for name, part in ragged.items():
+            shapes[name], fills[name] = part.padding(spec[name], max_boxes)
+
+        def limit(example):
+            limited = {
+                name: part.limited(example[name], max_boxes) for name, part in ragged.items()
+            }
+            return {**example, **limited}
+
+        examples = examples if max_boxes is None else examples.map(limit)
         dataset = examples.padded_batch(batch_size, shapes, fills, drop_remainder)
     else:
         dataset = examples.batch(batch_size, drop_remainder)
-    return dataset.map(lambda batch: as_fit_takes_it(batch, target), tf.data.AUTOTUNE)
+    return dataset.map(lambda batch: as_fit_takes_it(batch, wanted), tf.data.AUTOTUNE)
 
 
 def _with_length(dataset, count, batch_size, drop_remainder, repeat):
@@ -170,11 +177,6 @@ def _with_length(dataset, count, batch_size, drop_remainder, repeat):
     if length != tf.data.UNKNOWN_CARDINALITY:
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(length))
     return dataset.prefetch(tf.data.AUTOTUNE)
-
-
-def _first_boxes(example, most):
-    objects = {key: value[:most] for key, value in example["objects"].items()}
-    return {**example, "objects": objects}
 
 
 def _parse_size(image_size, channels, image_spec):
@@ -214,13 +216,13 @@ def _check_arguments(batch_size, resize, cache, seed, first_epoch, max_boxes):
         )
 
 
-def _check_mosaic(mosaic, target, count):
+def _check_mosaic(mosaic, wanted, count):
     if not isinstance(mosaic, (int, float)) or not 0 <= mosaic <= 1:
         raise ValueError(f"`mosaic` must be a probability, 0..1. Received: {mosaic!r}")
-    if target != "objects" or count < 1:
+    if not hasattr(wanted.target, "mosaic") or count < 1:
         raise ValueError(
             "`mosaic` must go with `target='objects'` and a dataset that knows its length. "
-            f"Received: target={target!r}, and a dataset of length {count}. Apply "
+            f"Received: the targets {wanted.targets}, and a dataset of length {count}. Apply "
             "tf.data.experimental.assert_cardinality to it."
         )
 

@@ -1,29 +1,21 @@
-"""Brings the examples of a source to one size and number of channels, boxes and masks with them."""
+"""Brings the examples of a source to one size and number of channels, their truth with them."""
 
 import tensorflow as tf
 
-from kvision.data.features.instance_masks import as_channels, from_channels, pack_masks
-from kvision.data.features.object_rows import move_objects
-from kvision.ops.masks import VOID
-
 MODES = ("stretch", "crop", "pad")
-# A box thinner than this share of the image is none: 1/20 of a pixel among 5000.
-_SMALLEST_BOX = 1e-5
 
 
-def resize_example(example, size, channels, mode, antialias=False):
-    """Resizes the image of one example, and its boxes and mask alike.
+def resize_example(example, parts, size, channels, mode, antialias=False):
+    """Resizes the pictures of one example, and whatever is known of them alike.
 
     Args:
-        example: dict with `image` (uint8, (height, width, channels)) and, if there,
-            `objects` with `bbox` (float32, (n, 4), relative ymin, xmin, ymax, xmax) and more rows
-            for each object, `size` (int32, (height, width) of the image), `segmentation_mask`
-            (uint8, (height, width, 1)) and `pixel_weight` (float32, (height, width, 1)).
+        example: dict of features, and, if there, `size` (int32, (height, width) of the picture).
+        parts: dict of feature name to its module, see `kvision.data.features`; pictures first.
         size: (height, width) in pixels.
         channels: 1 or 3, or None to leave them as they are.
         mode: `"stretch"` ignores the aspect ratio; `"crop"` keeps it and cuts the longer side on
-            both ends; `"pad"` keeps it and adds black on both ends of the shorter, where the mask
-            is void (255) and the weight 0.
+            both ends; `"pad"` keeps it and adds black on both ends of the shorter, where nothing is
+            known: the mask is void (255) and the weight 0.
         antialias: whether shrinking averages over all pixels instead of the nearest four.
 
     Returns:
@@ -31,20 +23,118 @@ def resize_example(example, size, channels, mode, antialias=False):
         `size` is that of what is shown, in pixels of the image as it was.
     """
     example = dict(example)
-    image = example["image"]
-    method = {"method": "bilinear", "antialias": antialias}
-    if "objects" in example:
-        example["objects"] = _resize_objects(example["objects"], tf.shape(image), size, mode)
+    first = next(name for name, part in parts.items() if hasattr(part, "IS_PICTURE"))
+    frame = Frame(example[first], size, channels, mode, antialias)
+    for name, part in parts.items():
+        if hasattr(part, "resized"):
+            example[name] = part.resized(example[name], frame)
+        if hasattr(part, "follow"):
+            example[name] = part.follow(example[name], frame.matrix())
     if "size" in example:
-        example["size"] = _shown_size(tf.shape(image), size, mode)
-    for key, fill in (("segmentation_mask", VOID), ("pixel_weight", 0)):
-        if key in example:
-            # Each pixel keeps one class and the weight that goes with it.
-            pixels = _resize(example[key], size, mode, {"method": "nearest"}, fill)
-            example[key] = tf.ensure_shape(pixels, (*size, 1))
-    image = convert_channels(_resize(image, size, mode, method), channels)
-    example["image"] = tf.ensure_shape(image, (*size, channels))
+        example["size"] = frame.shown_size()
     return example
+
+
+class Frame:
+    """What a picture's pixels, and those of maps beside it, go into.
+
+    Args:
+        image: the picture as it was.
+        size: (height, width) in pixels.
+        channels: 1 or 3, or None to leave them as they are.
+        mode: of `MODES`.
+        antialias: whether shrinking pictures averages over all pixels.
+    """
+
+    def __init__(self, image, size, channels, mode, antialias):
+        self.size = tuple(size)
+        self._shape = tf.shape(image)
+        self._channels, self._mode, self._antialias = channels, mode, antialias
+
+    def picture(self, image):
+        """A picture of uint8, resized, with the channels that are wanted."""
+        method = _interpolated if self._antialias is False else _antialiased
+        image = convert_channels(self.pixels(image, method), self._channels)
+        return tf.ensure_shape(image, (*self.size, self._channels))
+
+    def nearest(self, pixels, fill):
+        """A map, each of whose pixels becomes the nearest of the old ones; `fill` around it."""
+        return self.pixels(pixels, _nearest, fill)
+
+    def pixels(self, pixels, method, fill=0):
+        """A map (height, width, n), resized by `method(pixels, size)`; `fill` around it."""
+        if pixels.shape[:2] == self.size:
+            return pixels
+        mode, inner = self._mode, self.size
+        if mode == "crop":
+            top, left, height, width = _crop_window(tf.shape(pixels), self.size)
+            pixels = pixels[top : top + height, left : left + width]
+        if mode == "pad":
+            top, left, height, width = _pad_window(tf.shape(pixels), self.size)
+            inner = tf.stack([height, width])
+        dtype, channels = pixels.dtype, pixels.shape[-1]
+        pixels = method(pixels, inner)
+        if pixels.dtype != dtype:
+            pixels = tf.cast(tf.round(pixels), dtype)
+        if mode == "pad":
+            bottom, right = self.size[0] - top - height, self.size[1] - left - width
+            around = [[top, bottom], [left, right], [0, 0]]
+            pixels = tf.pad(pixels, around, constant_values=fill)
+        return tf.ensure_shape(pixels, (*self.size, channels))
+
+    def boxes(self, boxes):
+        """Boxes (n, 4) relative to the old picture, now relative to the new one."""
+        if self._mode == "stretch":
+            return boxes
+        start, extent = self._shown()
+        whole = tf.cast(tf.tile(self._shape[:2], (2,)), tf.float32)
+        return (boxes * whole - tf.tile(start, (2,))) / tf.tile(extent, (2,))
+
+    def matrix(self):
+        """From pixels (x, y, 1) of the new picture to those of the old one: float32 (3, 3)."""
+        start, extent = self._shown()
+        return window_matrix(tf.concat([start, start + extent], axis=0), self.size)
+
+    def shown_size(self):
+        """The (height, width) of what is shown, padding included, in pixels of the old picture."""
+        shape = self._shape
+        if self._mode == "crop":
+            return tf.stack(_crop_window(shape, self.size)[2:])
+        if self._mode == "pad":
+            longest = tf.reduce_max(shape[:2] / tf.constant(self.size))
+            return tf.cast(tf.round(longest * tf.constant(self.size, longest.dtype)), tf.int32)
+        return shape[:2]
+
+    def _shown(self):
+        """Where what is shown begins, and how far it reaches, (y, x), in pixels of the old one."""
+        whole = tf.cast(self._shape[:2], tf.float32)
+        if self._mode == "stretch":
+            return tf.zeros((2,)), whole
+        window = _crop_window if self._mode == "crop" else _pad_window
+        top, left, height, width = (tf.cast(v, tf.float32) for v in window(self._shape, self.size))
+        corner, extent = tf.stack([top, left]), tf.stack([height, width])
+        if self._mode == "crop":
+            return corner, extent
+        scale = whole / extent
+        return -corner * scale, tf.constant(self.size, tf.float32) * scale
+
+
+def window_matrix(window, size):
+    """The matrix of a resized window: from new pixels (x, y, 1) to old ones.
+
+    Args:
+        window: float32 (4,): its edges y0, x0, y1, x1 in pixels of the old picture; where an end
+            comes before its start, the picture is mirrored.
+        size: (height, width) of the new picture.
+
+    Returns:
+        float32 (3, 3).
+    """
+    scale = (window[2:] - window[:2]) / tf.constant(size, tf.float32)
+    # Pixel i covers i .. i + 1, so its middle is at i + 1/2.
+    shift = window[:2] + 0.5 * scale - 0.5
+    rows = [[scale[1], 0.0, shift[1]], [0.0, scale[0], shift[0]], [0.0, 0.0, 1.0]]
+    return tf.stack([tf.stack(row) for row in rows])
 
 
 def convert_channels(image, channels):
@@ -56,58 +146,16 @@ def convert_channels(image, channels):
     return tf.image.grayscale_to_rgb(image)
 
 
-def _resize(image, size, mode, method, fill=0):
-    if image.shape[:2] == tuple(size):
-        return image
-    if mode == "crop":
-        top, left, height, width = _crop_window(tf.shape(image), size)
-        image = image[top : top + height, left : left + width]
-    inner = size
-    if mode == "pad":
-        top, left, height, width = _pad_window(tf.shape(image), size)
-        inner = tf.stack([height, width])
-    dtype = image.dtype
-    image = tf.image.resize(image, inner, **method)
-    if image.dtype != dtype:
-        image = tf.cast(tf.round(image), dtype)
-    if mode == "pad":
-        bottom, right = size[0] - top - height, size[1] - left - width
-        image = tf.pad(image, [[top, bottom], [left, right], [0, 0]], constant_values=fill)
-    return image
+def _interpolated(pixels, size):
+    return tf.image.resize(pixels, size)
 
 
-def _resize_objects(objects, shape, size, mode):
-    objects = dict(objects)
-    if "mask" in objects:
-        pixels = _resize(as_channels(objects["mask"]), size, mode, {"method": "nearest"})
-        objects["mask"] = pack_masks(from_channels(pixels, size))
-    boxes = _resize_boxes(objects["bbox"], shape, size, mode)
-    return move_objects(objects, boxes, _SMALLEST_BOX)
+def _antialiased(pixels, size):
+    return tf.image.resize(pixels, size, antialias=True)
 
 
-def _shown_size(shape, size, mode):
-    """The (height, width) of what is shown of an image, padding included, in its own pixels."""
-    if mode == "crop":
-        return tf.stack(_crop_window(shape, size)[2:])
-    if mode == "pad":
-        longest = tf.reduce_max(shape[:2] / tf.constant(size))
-        return tf.cast(tf.round(longest * tf.constant(size, longest.dtype)), tf.int32)
-    return shape[:2]
-
-
-def _resize_boxes(boxes, shape, size, mode):
-    if mode == "stretch":
-        return boxes
-    if mode == "crop":
-        window, whole = _crop_window(shape, size), shape[:2]
-    else:
-        window, whole = _pad_window(shape, size), size
-    top, left, height, width = (tf.cast(value, tf.float32) for value in window)
-    whole = tf.tile(tf.cast(whole, tf.float32), (2,))
-    corner, extent = tf.stack([top, left, top, left]), tf.stack([height, width, height, width])
-    if mode == "crop":
-        return (boxes * whole - corner) / extent
-    return (boxes * extent + corner) / whole
+def _nearest(pixels, size):
+    return tf.image.resize(pixels, size, "nearest")
 
 
 def _crop_window(shape, size):

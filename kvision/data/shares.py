@@ -1,5 +1,8 @@
 """Which part of a source is for what."""
 
+from kvision import tasks
+from kvision.data.elements import known_tasks
+
 
 def three_splits(info):
     """Splits to train, validate and test on; what a source lacks is cut from its training images.
@@ -50,9 +53,10 @@ def balanced_class_weight(info):
     >>> round(weights[8], 2)  # the rarest digit
     1.03
     """
-    others = {"segmentation_mask": "masks", "objects": "boxes"}
-    if "label" not in info.features and set(others) & set(info.features):
-        found = " and ".join(others[name] for name in others if name in info.features)
+    targets = {task.target for task in known_tasks()} & set(info.features)
+    parts = [tasks.part("data.features", name) for name in sorted(targets)]
+    if parts and not any(hasattr(part, "IS_CLASS") for part in parts):
+        found = " and ".join(part.PLURAL for part in parts)
         raise ValueError(
             f"`info` must be of a source with labels. Received: {info.name}, which has {found}. "
             "Use `kv.data.median_frequency_weights` for masks."

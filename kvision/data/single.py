@@ -4,9 +4,9 @@ import os
 
 import tensorflow as tf
 
-from kvision.data.resizing import MODES, resize_example
+from kvision import tasks
+from kvision.data.resizing import MODES, Frame
 from kvision.data.sources.image_files import read_with_pillow
-from kvision.ops.masks import VOID
 
 
 def read_image(path):
@@ -57,8 +57,8 @@ def resize_image(image, input_shape, resize="stretch"):
     if resize not in MODES:
         raise ValueError(f"`resize` must be one of {MODES}. Received: {resize!r}")
     height, width, channels = input_shape
-    example = {"image": tf.convert_to_tensor(image)}
-    return resize_example(example, (height, width), channels, resize)["image"].numpy()
+    image = tf.convert_to_tensor(image)
+    return Frame(image, (height, width), channels, resize, False).picture(image).numpy()
 
 
 def relabel(dataset, class_names, wanted, feature="label"):
@@ -68,8 +68,8 @@ def relabel(dataset, class_names, wanted, feature="label"):
         dataset: dicts with `label`, `segmentation_mask` or `objects`, as `load` gives.
         class_names: the data set's names in label order.
         wanted: the model's names in label order; may hold more.
-        feature: `"label"`; `"objects"` for their labels; or `"segmentation_mask"`, whose void
-            pixels stay void.
+        feature: the one that holds them: `"label"`; `"objects"` for their labels; or
+            `"segmentation_mask"`, whose void pixels stay void.
 
     Returns:
         The data set with its labels renumbered.
@@ -93,16 +93,9 @@ def relabel(dataset, class_names, wanted, feature="label"):
             f"{', '.join(unknown[:20]) or 'data without class names'}."
         )
     table = [wanted.index(name) for name in class_names]
-    if feature == "segmentation_mask":
-        table += [VOID] * (VOID + 1 - len(table))
+    part = tasks.part("data.features", feature)
 
     def renumber(example):
-        if feature == "objects":
-            objects = example[feature]
-            return {**example, feature: {**objects, "label": renumbered(objects["label"])}}
-        return {**example, feature: renumbered(example[feature])}
-
-    def renumbered(old):
-        return tf.gather(tf.constant(table, old.dtype), tf.cast(old, tf.int32))
+        return {**example, feature: part.relabelled(example[feature], table)}
 
     return dataset.map(renumber, tf.data.AUTOTUNE)

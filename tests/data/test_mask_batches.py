@@ -66,7 +66,8 @@ def test_what_is_asked_for_comes(training):
         "segmentation_mask",
         "label",
     }
-    assert set(first(only("image", "objects"))) == {"image", "objects"}
+    images, truth = first(only("image", "objects"))
+    assert truth["boxes"].shape == (4, 1, 4)
     assert first(only("image", "pixel_weight")).shape == (4, 32, 32, 3)
 
 

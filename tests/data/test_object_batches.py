@@ -196,7 +196,7 @@ def test_boxes_without_an_area_go(box, label):
 @pytest.mark.parametrize(
     ("change", "kwargs", "message"),
     [
-        (lambda e: e, {"masks": True}, "must go with `target='objects'`"),
+        (lambda e: {**e, "label": 1}, {"masks": True}, "must go with `target='objects'`"),
         (lambda e: e, {"masks": True, "target": "label"}, "must have the target 'label'"),
         (
             lambda e: {**e, "objects": {k: e["objects"][k] for k in ("bbox", "label")}},

@@ -70,18 +70,19 @@ def default_augmentation():
     ]
 
 
-def plan_augmentation(augment, size, with_boxes):
+def plan_augmentation(augment, size, parts):
     """Makes of augmentation layers the steps that do their work.
 
     A step has two parts. `step.draw(seed, count)` returns the random numbers for `count` examples
-    (a tensor with that first axis). `step(example, drawn)` then changes one example, a dict with
-    `image`, and `boxes`, `mask` and `weight` if there. `step.in_order` says that it keeps a state
-    of its own and must see the examples one after the other.
+    (a tensor with that first axis). `step(example, drawn)` then changes one example, a dict of the
+    pictures, and of `boxes`, maps by their names, and `matrix` if there: what `follow` of
+    `kvision.data.features` is told. `step.in_order` says that it keeps a state of its own and must
+    see the examples one after the other.
 
     Args:
         augment: None or False, True, a Keras layer, or a list of Keras layers.
         size: (height, width, channels) of the images.
-        with_boxes: whether there are boxes or masks to be moved along.
+        parts: dict of feature name to its module; the picture first.
 
     Returns:
         A list of steps.
@@ -90,24 +91,28 @@ def plan_augmentation(augment, size, with_boxes):
         ValueError: if a layer is none, mixes images, changes the size, or would misplace boxes.
     """
     layers = _flatten(augment)
+    pictures = tuple(name for name, part in parts.items() if hasattr(part, "IS_PICTURE"))
+    fills = {name: part.FILL for name, part in parts.items() if hasattr(part, "FILL")}
+    following = [name for name, part in parts.items() if hasattr(part, "follow")]
     for layer in layers:
-        _check(layer, with_boxes)
+        _check(layer, bool(fills or following or len(pictures) > 1), following)
     steps, run = [], []
     for layer in layers:
         if run and not _joins(run, layer):
-            steps.append(_fuse(run, size))
+            steps.append(_fuse(run, size, pictures, fills))
             run = []
         if _joins(run, layer):
             run.append(layer)
         else:
-            steps.append(_LayerStep(layer, size))
-    return [*steps, _fuse(run, size)] if run else steps
+            steps.append(_LayerStep(layer, size, pictures, fills))
+    return [*steps, _fuse(run, size, pictures, fills)] if run else steps
 
 
 class _LayerStep:
     """One Keras layer on one example, through the layer protocol that Keras documents."""
 
-    def __init__(self, layer, size):
+    def __init__(self, layer, size, pictures, fills):
+        self._pictures = pictures
         self.in_order = not _is_known(layer) or type(layer).__name__ in _STATEFUL
         if not self.in_order:
             # A copy of our own: full precision, and boxes as this module hands them over.
@@ -115,7 +120,7 @@ class _LayerStep:
             layer.bounding_box_format = "xyxy"
         self._layer = layer
         # What comes in from outside has no class, whatever colour the image gets there.
-        self._nearest = {name: _filled_with(layer, fill) for name, fill in warping.NEAREST.items()}
+        self._nearest = {name: _filled_with(layer, fill) for name, fill in fills.items()}
         self._size = size
         self._moves = type(layer).__name__ not in _COLOURING
 
@@ -124,15 +129,20 @@ class _LayerStep:
         return keys(seed, count)
 
     def __call__(self, example, key):
-        image = tf.cast(example["image"], tf.float32)[None]
         result = dict(example)
+        for name in self._pictures:
+            image = tf.cast(example[name], tf.float32)[None]
+            if self.in_order:
+                moved = self._layer(image, training=True)
+            else:
+                # The same numbers for all pictures: each has seeds that begin anew.
+                transformation = self._on_tensorflow(
+                    "get_random_transformation", image, seed=Seeds(key)
+                )
+                moved = self._on_tensorflow("transform_images", image, transformation)
+            result[name] = self._keep_size(tf.cast(moved, tf.float32)[0])
         if self.in_order:
-            result["image"] = self._keep_size(self._layer(image, training=True)[0])
             return result
-        seeds = Seeds(key)
-        transformation = self._on_tensorflow("get_random_transformation", image, seed=seeds)
-        moved = self._on_tensorflow("transform_images", image, transformation)
-        result["image"] = self._keep_size(tf.cast(moved, tf.float32)[0])
         if self._moves and "boxes" in example:
             result["boxes"] = self._move_boxes(example["boxes"], transformation)
         for name, layer in self._nearest.items():
@@ -226,7 +236,7 @@ def _jitter_parts(layer):
     ]
 
 
-def _check(layer, with_boxes):
+def _check(layer, with_others, following):
     name = type(layer).__name__
     if not isinstance(layer, keras.layers.Layer):
         raise ValueError(
@@ -238,7 +248,7 @@ def _check(layer, with_boxes):
             f"`augment` must not hold `{name}`: it mixes the labels of different images, which "
             "needs one-hot labels. Map it over the batches instead."
         )
-    if not with_boxes:
+    if not with_others:
         return
     if name in _MISPLACING and _is_keras(layer):
         raise ValueError(
@@ -252,6 +262,12 @@ def _check(layer, with_boxes):
             f"`augment` must hold only layers known to move boxes and masks rightly. "
             f"Received: `{name}`. Known are {', '.join((*_MOVING, *_COLOURING))} of Keras and the "
             "layers of kvision.layers."
+        )
+    affine = isinstance(layer, warping.LAYERS) or windows.can_join([], layer)
+    if following and not affine and name not in _COLOURING:
+        raise ValueError(
+            f"`augment` must not hold `{name}` where there is {' or '.join(map(repr, following))}, "
+            "whose numbers follow flips, shifts, zooms, shears, rotations and crops alone."
         )
 
 
@@ -275,7 +291,9 @@ def _joins(run, layer):
     return windows.can_join(run, layer)
 
 
-def _fuse(run, size):
+def _fuse(run, size, pictures, fills):
     if type(run[0]) in warping.LAYERS:
-        return warping.Warp(run, size[:2])
-    return tones.Tone(run) if type(run[0]) in tones.LAYERS else windows.Windows(run, size)
+        return warping.Warp(run, size[:2], pictures, fills)
+    if type(run[0]) in tones.LAYERS:
+        return tones.Tone(run, pictures)
+    return windows.Windows(run, size, pictures, fills)

@@ -18,7 +18,8 @@ class Tone:
 
     in_order = False
 
-    def __init__(self, layers):
+    def __init__(self, layers, pictures=("image",)):
+        self._pictures = pictures
         ranges = [_draw_range(layer) for layer in layers]
         self._low, self._high = (np.array(ends, "float32") for ends in zip(*ranges, strict=True))
         self._stretches = np.array(
@@ -34,9 +35,12 @@ class Tone:
         return tf.stack([factors, offsets], axis=-1)
 
     def __call__(self, example, tone):
-        """Changes `image` by one of the tones drawn; boxes and mask stay."""
+        """Changes the pictures by one of the tones drawn; all else stays."""
+        return {**example, **{name: self._change(example[name], tone) for name in self._pictures}}
+
+    def _change(self, image, tone):
         factor, offset = tf.unstack(tone)
-        image = tf.cast(example["image"], tf.float32)
+        image = tf.cast(image, tf.float32)
         height, width, channels = image.shape
         # Rows of width * channels: arithmetic on a last axis of 1 or 3 is several times slower.
         rows = tf.reshape(image, (height, width * channels))
@@ -47,7 +51,7 @@ class Tone:
         else:
             rows = rows + offset
         rows = tf.clip_by_value(rows, 0.0, 255.0)
-        return {**example, "image": tf.reshape(rows, (height, width, channels))}
+        return tf.reshape(rows, (height, width, channels))
 
 
 def can_join(layer):

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kvision.ops.masks import VOID
+from kvision.data.resizing import window_matrix
 
 LAYERS = (
     keras.layers.RandomFlip,
@@ -23,9 +23,6 @@ _TURNING = (keras.layers.RandomRotation, keras.layers.RandomShear)
 # Below this many pixels a side, whole-pixel crops would be coarse and the general warp is cheap.
 _CROP_FROM = 64
 _IDENTITY = np.eye(3)
-# What moves with the pixels without being mixed, and what lies outside where the image is filled
-# with a constant.
-NEAREST = {"mask": VOID, "weight": 0.0, "masks": 0.0}
 # The corners (x, y) of a box (ymin, xmin, ymax, xmax), one after the other.
 _CORNERS = ((1, 0), (3, 0), (3, 2), (1, 2))
 
@@ -40,8 +37,9 @@ class Warp:
 
     in_order = False
 
-    def __init__(self, layers, size):
+    def __init__(self, layers, size, pictures=("image",), fills=None):
         self.size = size
+        self._pictures, self._maps = pictures, fills or {}
         fills = [layer for layer in layers if not isinstance(layer, keras.layers.RandomFlip)]
         self.fill_mode = fills[0].fill_mode if fills else "nearest"
         self.fill_value = fills[0].fill_value if fills else 0.0
@@ -84,8 +82,12 @@ class Warp:
         return self._windows(matrix) if self.crops else matrix
 
     def __call__(self, example, warp):
-        """Warps `image`, and `boxes`, `mask` and `weight` if there, by one of the warps drawn."""
-        return self._crop(example, warp) if self.crops else self._project(example, warp)
+        """Warps the pictures, and `boxes` and maps if there, by one of the warps drawn."""
+        result = self._crop(example, warp) if self.crops else self._project(example, warp)
+        if "matrix" in example:
+            matrix = window_matrix(warp, self.size) if self.crops else warp
+            result["matrix"] = tf.matmul(example["matrix"], matrix)
+        return result
 
     def _windows(self, matrix):
         scale = tf.stack([matrix[:, 1, 1], matrix[:, 0, 0]], axis=-1)
@@ -120,8 +122,9 @@ class Warp:
             return tf.ensure_shape(image, (*self.size, None))
 
         result = dict(example)
-        result["image"] = warp(example["image"], self.interpolation)
-        for name in NEAREST:
+        for name in self._pictures:
+            result[name] = warp(example[name], self.interpolation)
+        for name in self._maps:
             if name in example:
                 result[name] = warp(example[name], "nearest")
         if "boxes" in example:
@@ -157,9 +160,10 @@ class Warp:
             )[0]
 
         result = dict(example)
-        pixels = tf.cast(example["image"], tf.float32)
-        result["image"] = warp(pixels, self.interpolation, self.fill_value)
-        for name, fill in NEAREST.items():
+        for name in self._pictures:
+            pixels = tf.cast(example[name], tf.float32)
+            result[name] = warp(pixels, self.interpolation, self.fill_value)
+        for name, fill in self._maps.items():
             if name in example:
                 result[name] = warp(example[name], "nearest", fill)
         if "boxes" in example:

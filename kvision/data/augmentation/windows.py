@@ -6,7 +6,7 @@ it; here the window of the crop is found in the zoomed image and looked up in th
 
 import tensorflow as tf
 
-from kvision.data.augmentation import warping
+from kvision.data.resizing import window_matrix
 from kvision.data.seeds import Seeds, keys
 
 
@@ -15,7 +15,8 @@ class Windows:
 
     in_order = False
 
-    def __init__(self, layers, size):
+    def __init__(self, layers, size, pictures=("image",), fills=None):
+        self._pictures = pictures
         self._layers = [
             type(layer).from_config({**layer.get_config(), "dtype": "float32"}) for layer in layers
         ]
@@ -24,7 +25,7 @@ class Windows:
         last = layers[-1]
         self._nearest = {
             name: type(last).from_config({**last.get_config(), "fill_value": float(fill)})
-            for name, fill in warping.NEAREST.items()
+            for name, fill in (fills or {}).items()
         }
         self._size = size
 
@@ -33,8 +34,9 @@ class Windows:
         return keys(seed, count)
 
     def __call__(self, example, key):
-        """Changes `image`, and `boxes`, `mask`, `masks` and `weight` if there."""
-        image = tf.cast(example["image"], tf.float32)[None]
+        """Changes the pictures, and `boxes` and maps if there."""
+        images = {name: tf.cast(example[name], tf.float32)[None] for name in self._pictures}
+        image = images[self._pictures[0]]
         result, seeds = dict(example), Seeds(key)
         window, boxes = tf.constant([[0.0, 0.0, 1.0, 1.0]]), example.get("boxes")
         for layer in self._layers:
@@ -47,7 +49,12 @@ class Windows:
                 boxes = layer.move_boxes(boxes[None], drawn)[0]
             window = _inside(window, drawn["windows"])
         drawn = {**drawn, "windows": window}
-        result["image"] = tf.ensure_shape(layer.transform_images(image, drawn)[0], self._size)
+        for name, image in images.items():
+            moved = layer.transform_images(image, drawn)[0]
+            result[name] = tf.ensure_shape(moved, self._size)
+        if "matrix" in example:
+            matrix = window_matrix(window[0] * [*self._size[:2], *self._size[:2]], self._size[:2])
+            result["matrix"] = tf.matmul(example["matrix"], matrix)
         if boxes is not None:
             result["boxes"] = boxes
         for name, other in self._nearest.items():

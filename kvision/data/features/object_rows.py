@@ -75,11 +75,11 @@ def moving(objects, width):
 
     Returns:
         A dict of `boxes`, of `shown`: float32 (n,), how much of each is still to be seen, and, if
-        there, of `masks`: uint8 (height, width, n + 1), see `as_channels`.
+        there, of `objects`, their masks: uint8 (height, width, n + 1), see `as_channels`.
     """
     changing = {"boxes": objects["bbox"], "shown": tf.ones_like(objects["bbox"][:, 0])}
     if "mask" in objects:
-        changing["masks"] = as_channels(unpack_masks(objects["mask"], width))
+        changing["objects"] = as_channels(unpack_masks(objects["mask"], width))
     return changing
 
 
@@ -106,8 +106,8 @@ def moved(objects, changed):
     """
     boxes, gone, area = changed["boxes"], changed["shown"] < _STILL_SEEN, None
     objects = dict(objects)
-    if "masks" in changed:
-        masks = from_channels(changed["masks"], changed["masks"].shape[:2])
+    if "objects" in changed:
+        masks = from_channels(changed["objects"], changed["objects"].shape[:2])
         masks, boxes = fit_together(masks, boxes)
         objects["mask"] = pack_masks(masks)
         area = tf.reduce_mean(tf.cast(masks, tf.float32), axis=(1, 2))

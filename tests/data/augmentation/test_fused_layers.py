@@ -124,11 +124,13 @@ def test_zoom_of_one_factor_keeps_the_aspect_ratio():
 
 def test_layers_that_fill_differently_are_not_fused():
     from kvision.data.augmentation.planning import plan_augmentation
+    from kvision.data.features import image
 
+    parts = {"image": image}
     layers = [L.RandomZoom(0.1), L.RandomRotation(0.1), L.RandomFlip(), L.RandomBrightness(0.1)]
-    assert len(plan_augmentation(layers, (64, 64, 3), False)) == 2
+    assert len(plan_augmentation(layers, (64, 64, 3), parts)) == 2
     layers[1] = L.RandomRotation(0.1, fill_mode="constant")
-    assert len(plan_augmentation(layers, (64, 64, 3), False)) == 3
+    assert len(plan_augmentation(layers, (64, 64, 3), parts)) == 3
     layers[3] = L.RandomBrightness(0.1, value_range=(0, 1))
-    assert len(plan_augmentation(layers, (64, 64, 3), False)) == 3
-    assert plan_augmentation(None, (64, 64, 3), False) == []
+    assert len(plan_augmentation(layers, (64, 64, 3), parts)) == 3
+    assert plan_augmentation(None, (64, 64, 3), parts) == []

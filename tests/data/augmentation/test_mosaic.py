@@ -148,12 +148,14 @@ def test_pictures_without_objects():
     ("kwargs", "message"),
     [
         ({"mosaic": 2, "target": "objects"}, "must be a probability"),
-        ({"mosaic": 0.5}, "must go with `target='objects'`"),
+        ({"mosaic": 0.5, "labelled": True}, "must go with `target='objects'`"),
         ({"mosaic": 0.5, "target": "objects", "endless": True}, "that knows its length"),
     ],
 )
 def test_errors(kwargs, message):
     dataset = paint(4)
+    if kwargs.pop("labelled", False):
+        dataset = dataset.map(lambda example: {**example, "label": 1})
     if kwargs.pop("endless", False):
         dataset = dataset.filter(lambda example: True)
     with pytest.raises(ValueError, match=message):
