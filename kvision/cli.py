@@ -167,6 +167,10 @@ def predict(
 ):
     """Say what photos show: classes with scores or shares of the pixels, or objects."""
     for option, target in (("--save", save), ("--heatmap", heatmap)):
+        if target and not target.parent.is_dir():
+            raise FileNotFoundError(
+                f"There is no folder {str(target.parent)!r} to write {target.name} to."
+            )
         arguments.check_target(option, target, arguments.PICTURES)
     kv = _kvision()
     from kvision.runs.evaluating import input_shape

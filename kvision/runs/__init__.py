@@ -5,9 +5,9 @@ Names load on first use, so that `--help` of a script that reads its arguments c
 
 import importlib
 
-_MODULES = {"release": "releasing", "trained_model": "trained"}
+_MODULES = {"begin": "beginning", "release": "releasing", "trained_model": "trained"}
 
-__all__ = ["release", "trained_model"]
+__all__ = ["begin", "release", "trained_model"]
 
 
 def __getattr__(name):

@@ -49,14 +49,11 @@ def check_target(option, path, endings):
     """Raises where a file cannot be written as an option says, before any work for it is done.
 
     Raises:
-        FileNotFoundError: where its folder is missing.
         ValueError: where its name has none of the endings, or is a folder's.
         OSError: where its folder cannot be written to.
     """
     if path is None:
         return
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {str(path.parent)!r} to write {path.name} to.")
     if path.suffix.lower() not in endings or path.is_dir():
         raise ValueError(
             f"{option} must name a file that ends in {' or '.join(endings)}. "

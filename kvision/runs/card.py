@@ -125,8 +125,9 @@ def _file_row(name, check, metric):
     def number(key, form):
         return "–" if check.get(key) is None else format(check[key], form)
 
+    reached = measured(check.get("metric_file"), metric)
     return (
-        f"| `{name}` | {check.get('size_bytes', 0) / 1e6:.2f} MB | {measured(check.get('metric_file'), metric)} "
+        f"| `{name}` | {check.get('size_bytes', 0) / 1e6:.2f} MB | {reached} "
         f"| {number('metric_drop', '.2f')} | {number('top1_agreement', '.2%')} "
         f"| {number('max_difference', '.2g')}, {number('mean_difference', '.2g')} "
         f"| {'PASS' if check['passed'] else 'FAIL'} |"
