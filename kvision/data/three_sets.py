@@ -8,7 +8,7 @@ from kvision.data.info import DatasetInfo
 from kvision.data.loading import load
 from kvision.data.shares import three_splits
 
-_CALLED = {"label": "labels", "segmentation_mask": "masks", "objects": "boxes"}
+CALLED = {"label": "labels", "segmentation_mask": "masks", "objects": "boxes"}
 
 
 class ThreeSets(NamedTuple):
@@ -63,14 +63,18 @@ def three_sets(source, feature, splits=None, **options):
                 raise ValueError(f"`splits` must be of {list(chosen)}. Received: {use!r}")
         chosen |= splits or {}
         if feature not in dict(info.features.items()):
-            called = _CALLED.get(feature, feature)
+            called = CALLED.get(feature, feature)
             raise ValueError(f"it must have {called}. Received one with: {sorted(info.features)}")
         sets = load(source, split=list(chosen.values()), **options)
     except (ValueError, TypeError, OSError) as error:
         raise ValueError(f"{source} cannot be read so: {error}") from error
     sizes = zip(chosen.items(), sets, strict=True)
     told = ", ".join(f"{use} on {split} ({len(examples)})" for (use, split), examples in sizes)
+    return ThreeSets(*sets, info, chosen, class_names(info, feature), f"{info.name}: {told}")
+
+
+def class_names(info, feature):
+    """Returns the names of a feature's classes in their order; none where it has no classes."""
     found = info.features[feature]
     found = found["label"] if isinstance(found, dict) else found
-    names = list(getattr(found, "names", None) or ())
-    return ThreeSets(*sets, info, chosen, names, f"{info.name}: {told}")
+    return list(getattr(found, "names", None) or ())

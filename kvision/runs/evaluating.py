@@ -3,9 +3,8 @@
 import sys
 
 from kvision import data as data_room
+from kvision.data.three_sets import CALLED, class_names
 from kvision.runs.settling import task_of
-
-_CALLED = {"label": "labels", "segmentation_mask": "masks", "objects": "boxes"}
 
 
 def input_shape(loaded):
@@ -59,7 +58,7 @@ def labelled_batches(loaded, data, split=None, resize="stretch", options=None, t
     dataset = splits[split] if split in splits else data_room.load(data, split, **options)
     if target not in dataset.element_spec:
         raise ValueError(
-            f"{data} must have {_CALLED.get(target, target)} to score {loaded.path} on. It has: "
+            f"{data} must have {CALLED.get(target, target)} to score {loaded.path} on. It has: "
             f"{', '.join(dataset.element_spec)}."
         )
     names = class_names(info, target)
@@ -68,10 +67,3 @@ def labelled_batches(loaded, data, split=None, resize="stretch", options=None, t
         names = loaded.labels
     batches = data_room.batches(dataset, shape, 32, training=False, resize=resize, target=target)
     return batches, names, split
-
-
-def class_names(info, feature):
-    """Returns the names of a feature's classes in their order; of one without classes none."""
-    found = info.features[feature]
-    found = found["label"] if isinstance(found, dict) else found
-    return list(getattr(found, "names", None) or ())

@@ -79,7 +79,7 @@ def start(parser, task):
         parser.error(f"--model must be one of {', '.join(registry.list_models(task))}")
     if args.epochs < 1:
         parser.error("--epochs must be at least 1")
-    sys.excepthook = _told_in_a_line(parser)
+    sys.excepthook = told_in_a_line(parser)
     strategy = training.strategy(args.devices)
     keras.utils.set_random_seed(args.seed)
     if args.mixed_precision:
@@ -127,7 +127,9 @@ def build(args, shape, classes, finished=False, backbone=None):
         raise ValueError(f"{args.model} cannot be built so: {error}") from error
 
 
-def _told_in_a_line(parser):
+def told_in_a_line(parser):
+    """Returns a hook for uncaught errors, as `start` describes it."""
+
     def hook(kind, error, traceback):
         if os.environ.get("KVISION_DEBUG") or not isinstance(
             error, (ValueError, OSError, ImportError)
