@@ -11,137 +11,49 @@ killed run goes on when the same command is started again. Phones get SSDLite an
 two-stage networks are for the desk, and leave a SavedModel.
 """
 
-import argparse
-import ast
-import os
-import shlex
 import sys
-from pathlib import Path
 
 import kvision as kv
-from kvision.quiet import quietly
+from kvision.runs import scripts
 
 PHONES = ("SSDLite", "SSD300")
 MASKS = ("MaskRCNN", "MaskXRCNN")
 
-
-def option(text):
-    """'alpha=0.5' as ('alpha', 0.5), 'annotations=boxes' as ('annotations', 'boxes')."""
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise argparse.ArgumentTypeError(f"must be NAME=VALUE. Received: {text}")
-    try:
-        return name, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return name, value
-
-
-def size(text):
-    """'320' as (320, 320), '240x320' as (240, 320)."""
-    sides = [int(side) for side in text.split("x")]
-    return (sides * 2)[:2]
-
-
-parser = argparse.ArgumentParser(
-    usage="%(prog)s data [options]; --help lists them",
-    description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
+parser = scripts.parser(
+    __doc__,
+    data="a VOC or YOLO folder, a COCO .json, a .csv of boxes, a TFDS name or 'scenes'",
+    run="saved_models/detector",
+    model="SSDLite",
+    size=320,
+    epochs=60,
+    backbone="a classifier to build on; the model's own by default",
 )
 add = parser.add_argument
-add("data", help="a VOC or YOLO folder, a COCO .json, a .csv of boxes, a TFDS name or 'scenes'")
-add("--run", type=Path, default="saved_models/detector", help="the folder that the run leaves")
-add("--model", default="SSDLite", help="a detector that `kvision models` lists (default SSDLite)")
-add("--backbone", help="a classifier to build on; the model's own by default")
-add("--option", type=option, action="append", default=[], help="e.g. most=50: kvision models NAME")
-add("--backbone-option", type=option, action="append", default=[], help="e.g. alpha=0.35")
-add("--data-option", type=option, action="append", default=[], help="e.g. difficulty=0.3")
-add("--split", type=option, action="append", default=[], help="e.g. train=train[:150]")
-add("--weights", help="what to fine-tune: a .keras file or a run")
-add("--backbone-weights", help="'imagenet', a .keras file or a run of a classifier")
-add("--size", type=size, default=(320, 320), help="of the model's input: 320 (default) or 240x320")
-add("--resize", default="stretch", choices=("stretch", "crop", "pad"))
-add("--epochs", type=int, default=60)
-add("--batch-size", type=int, default=16)
-add("--learning-rate", type=float, default=2e-3, help="the highest; it falls to 0 (default 2e-3)")
 add("--augment", default="crop", choices=("crop", "shift", "mirror", "none"), help="of pictures")
 add("--score-every", type=int, default=5, help="epochs between COCO scores (default 5)")
-add("--patience", type=int, help="stop after so many epochs without improvement")
-add("--devices", type=int, help="replicas; by default all GPUs, else the CPU")
-add("--mixed-precision", action="store_true", help="compute in 16 bits")
-add("--jit-compile", action="store_true", help="compile with XLA; pays on GPUs only")
-add("--seed", type=int, default=1)
-args = parser.parse_args()
+args, strategy = scripts.start(parser, "detection")
 
-with quietly():  # only now: --help answers at once
-    import keras
-if args.model not in kv.list_models("detection"):
-    parser.error(f"--model must be one of {', '.join(kv.list_models('detection'))}")
-if args.epochs < 1:
-    parser.error("--epochs must be at least 1")
-
-
-strategy = kv.training.strategy(args.devices)
-keras.utils.set_random_seed(args.seed)
-if args.mixed_precision:
-    kv.training.mixed_precision()
+import keras  # noqa: E402
 
 # Data: what the source has no split for is cut from its training images.
-source = {"source": args.data, **dict(args.data_option)}
-if args.data == "scenes":
-    source = {"size": tuple(args.size), "train": 2000, "validation": 100, "test": 200, **source}
-else:
-    source = {"annotations": "instances" if args.model in MASKS else "boxes", **source}
-try:
-    info = kv.data.load(**source, with_info=True)[1]
-    if "objects" not in info.features:
-        parser.error(f"{args.data} holds no boxes; apps/train_classifier.py is for labels")
-    splits = kv.data.three_splits(info) | dict(args.split)
-    sets = dict(zip(splits, kv.data.load(**source, split=list(splits.values())), strict=True))
-except (ValueError, TypeError, OSError) as error:
-    parser.error(f"{args.data} cannot be read so: {error}")
-sizes = {use: f"{split} ({len(sets[use])})" for use, split in splits.items()}
-print("Data:", ", ".join(f"{use} on {text}" for use, text in sizes.items()))
-names = list(info.features["objects"]["label"].names)
-shape = (*args.size, 3)
+masks = args.model in MASKS
+options = scripts.data_options(args, annotations="instances" if masks else "boxes")
+sets = kv.data.three_sets(args.data, "objects", dict(args.split), **options)
+print(sets.summary)
+names = sets.class_names
+shape = (*args.size, args.channels)
 
-# Model
-finished = kv.training.is_finished(args.run)
-first_epoch = kv.training.completed_epochs(args.run)
-about = {"classes": names, "input_shape": shape, "splits": splits}
-about["data"] = kv.data.fingerprint(info)
-command = shlex.join(["python", *sys.argv])
-if not finished:
-    try:
-        run = kv.training.callbacks(args.run, patience=args.patience, about=about, command=command)
-    except (ValueError, OSError) as error:
-        parser.error(f"{error}")
+# Model: a new one, or that of a run that is trained already.
+run = kv.runs.begin(args.run, "detection", sets, shape, args.patience)
 with strategy.scope():
-    options = {"input_shape": shape, "classes": len(names), **dict(args.option)}
-    backbone = args.backbone or ("MobileNetV2" if args.backbone_weights else None)
-    try:
-        if backbone:
-            learned = None if finished else args.backbone_weights
-            encoder = {"weights": learned, **dict(args.backbone_option)}
-            options["backbone"] = kv.build_model(
-                backbone, include_top=False, input_shape=shape, **encoder
-            )
-        model = kv.build_model(args.model, weights=None if finished else args.weights, **options)
-    except (TypeError, ValueError, FileNotFoundError) as error:
-        parser.error(f"{args.model} cannot be built so: {error}")
-if finished:
-    print(f"{args.run} is trained: exporting it. To train anew, pass another --run.")
-    try:
-        model = kv.runs.trained_model(args.run, model, about)
-    except (ValueError, OSError) as error:
-        parser.error(f"{error} To train anew, pass another --run.")
-elif first_epoch:
-    print(f"Going on after epoch {first_epoch}.")
+    usual = "MobileNetV2" if args.backbone_weights else None
+    model = scripts.build(args, shape, len(names), run.finished, usual)
+model = run.settled(model)
 
 
-def batches(use, **options):
+def batches(examples, **options):
     given = {"image_size": shape, "batch_size": args.batch_size, "resize": args.resize}
-    given |= {"target": "objects", "masks": args.model in MASKS}
-    return kv.data.batches(sets[use], **given, **options)
+    return kv.data.batches(examples, **given, **options, target="objects", masks=masks)
 
 
 augment = {
@@ -154,11 +66,12 @@ augment = {
     "mirror": [keras.layers.RandomFlip("horizontal")],
     "none": None,
 }[args.augment]
-train = batches("train", training=True, augment=augment, seed=args.seed, first_epoch=first_epoch)
-validation = batches("validation")
+varied = {"augment": augment, "seed": args.seed, "first_epoch": run.first_epoch}
+train = batches(sets.train, training=True, **varied)
+validation = batches(sets.validation)
 
 # Training
-if not finished:
+if not run.finished:
     with strategy.scope():
         rate = args.learning_rate / 10 if args.weights else args.learning_rate
         steps = args.epochs * len(train)
@@ -167,35 +80,28 @@ if not finished:
             rate / 100, steps - warm, warmup_target=rate, warmup_steps=warm
         )
         optimizer = keras.optimizers.Adam(schedule, global_clipnorm=10.0)
-        model.compile(optimizer, jit_compile=args.jit_compile)
+        model.compile(optimizer, jit_compile=args.jit_compile)  # the model has its losses
     scores = kv.evaluation.DetectionScores(validation, names, frequency=args.score_every)
-    callbacks = [kv.training.Seconds(), scores, *run]
-    fit = {"epochs": args.epochs, "shuffle": False}  # the data comes shuffled
-    try:
-        model.fit(train, validation_data=validation, callbacks=callbacks, **fit)
-    except OSError as error:  # a full disk, a deleted folder
-        sys.exit(f"{error}")
-
-if "TF_CONFIG" in os.environ:
-    print("Trained. Start the command once more on one host, without TF_CONFIG, to export it.")
-    sys.exit()
-if not kv.training.is_finished(args.run):
-    sys.exit(1)  # it diverged, and has said so
+    model.fit(
+        train,
+        validation_data=validation,
+        epochs=args.epochs,
+        callbacks=[kv.training.Seconds(), scores, *run.callbacks],
+        shuffle=False,  # the data comes shuffled
+    )
+kv.training.close(args.run)
 
 # Proof
-try:
-    card = kv.runs.release(
-        model,
-        args.run,
-        test=batches("test"),
-        calibration=batches("train"),
-        class_names=names,
-        quantize=(None, "int8") if args.model in PHONES else (),
-        data=f"{info.name}: " + ", ".join(f"{use} on {text}" for use, text in sizes.items()),
-        command=None,  # the one that trained it
-    )
-except OSError as error:  # what is there is whole: start it again
-    sys.exit(f"{error}")
+card = kv.runs.release(
+    model,
+    args.run,
+    test=batches(sets.test),
+    calibration=batches(sets.train),
+    class_names=names,
+    quantize=(None, "int8") if args.model in PHONES else (),
+    data=sets.summary,
+    command=None,  # the one that trained it
+)
 scores = card["metrics"]["coco"]
 print(f"Test AP {scores['AP']:.2%}, AP50 {scores['AP50']:.2%}. Read {args.run}/README.md")
 if scores["AP50"] < 0.05:

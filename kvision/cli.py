@@ -1,7 +1,5 @@
 """The command line: `kvision models | evaluate | predict | export | benchmark`."""
 
-import ast
-import functools
 import inspect
 import os
 import sys
@@ -14,8 +12,9 @@ import typer
 
 from kvision import tasks
 from kvision.files.text import check_path, printable, readable
-from kvision.files.writing import check_writable, writing
+from kvision.files.writing import writing
 from kvision.quiet import quietly
+from kvision.runs import arguments
 
 app = typer.Typer(
     help="Computer vision for Keras, from a folder of photos to a checked phone file. Wherever a "
@@ -46,6 +45,9 @@ DataOption = Annotated[
     typer.Option(help="How the data is read, e.g. difficulty=0.1 of scenes. May be repeated."),
 ]
 Resize = Annotated[str, typer.Option(help="How pictures get the model's size: stretch, crop, pad.")]
+Task = Annotated[
+    str | None, typer.Option(help="What the model is for, where it does not say so itself.")
+]
 
 
 class Quantize(StrEnum):
@@ -119,16 +121,23 @@ def evaluate(
     split: Split = None,
     data_option: DataOption = None,
     resize: Resize = "stretch",
+    task: Task = None,
 ):
-    """Score a model on labelled pictures, masks or boxes, class by class."""
+    """Score a model on labelled pictures, class by class where there are classes."""
     kv = _kvision()
-    loaded = kv.export.load(model)
-    batches, names, split = _batches(kv, loaded, data, split, resize, data_option)
-    from kvision.runs.scoring import SCORES
+    from kvision.runs.evaluating import labelled_batches
+    from kvision.runs.settling import task_of
+    from kvision.runs.tables import print_classes
+    from kvision.runs.tasks import part_of
 
-    lines, rows, columns = SCORES[_task(loaded)](loaded, batches, names)
+    loaded = kv.export.load(model)
+    options = dict(map(arguments.named_value, data_option or ()))
+    batches, names, split = labelled_batches(loaded, data, split, resize, options, task)
+    part = part_of(task_of(loaded, task))
+    lines, rows, columns = part.lines(part.evaluate(loaded, batches, names))
     print(f"{data} [{split}]: {lines[0]}", *lines[1:], sep="\n")
-    _print_classes(rows, columns)
+    if rows:
+        print_classes(rows, columns)
 
 
 @app.command()
@@ -138,7 +147,7 @@ def predict(
     top: Annotated[int, typer.Option(min=1, help="How many classes or objects to print.")] = 3,
     save: Annotated[
         Path | None,
-        typer.Option(help="Write a picture of the photos with their classes, masks or boxes here."),
+        typer.Option(help="Write a picture of the photos with what is found in them here."),
     ] = None,
     heatmap: Annotated[
         Path | None,
@@ -148,9 +157,13 @@ def predict(
         bool, typer.Option("--tiles", help="Segment photos in their own size, tile by tile.")
     ] = False,
     score: Annotated[
-        float, typer.Option(min=0, max=1, help="Of a detector: what scores less is not shown.")
-    ] = 0.5,
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Of a detector: what scores less is not shown. By default 0.5."
+        ),
+    ] = None,
     resize: Resize = "stretch",
+    task: Task = None,
 ):
     """Say what photos show: classes with scores or shares of the pixels, or objects."""
     for option, target in (("--save", save), ("--heatmap", heatmap)):
@@ -158,16 +171,19 @@ def predict(
             raise FileNotFoundError(
                 f"There is no folder {str(target.parent)!r} to write {target.name} to."
             )
-        _check_target(option, target, _PICTURES)
+        arguments.check_target(option, target, arguments.PICTURES)
     kv = _kvision()
-    from kvision.runs import viewing
+    from kvision.runs.evaluating import input_shape
+    from kvision.runs.settling import task_of
+    from kvision.runs.tasks import part_of
+    from kvision.runs.viewing import viewer
 
     loaded = kv.export.load(model)
-    _input_shape(loaded)
-    view = viewing.viewer(loaded, resize, top, tiles, score)
-    maps = viewing.HeatMapViewer(loaded, resize) if heatmap else None
+    input_shape(loaded)
+    view = viewer(loaded, resize, top, task, tiles=tiles, score=score)
+    maps = part_of(task_of(loaded, task)).heat_maps(loaded, resize) if heatmap else None
     seen = unread = 0
-    for photo in _files(photos):
+    for photo in arguments.photos_in(photos):
         try:
             image = kv.data.read_image(photo)
         except (OSError, ValueError) as error:
@@ -177,8 +193,7 @@ def predict(
         print(printable(f"{readable(photo)}: {view.look(image)}"))
         seen += 1
         if maps:
-            names = viewing.names_of(loaded, view.answers.shape[1])
-            maps.add(image, view.scores[-1], names)
+            maps.add(image, view)
     if seen and getattr(view, "note", ""):
         print(view.note.strip())
     if unread:
@@ -193,10 +208,7 @@ def predict(
     if maps:
         with writing(heatmap) as partial:
             maps.save(partial)
-        rows, columns = maps.maps[0].shape
-        print(f"Wrote {readable(heatmap)}: evidence at {rows}x{columns} positions of each photo")
-        if min(rows, columns) < 4:
-            print("So few positions say little; a model with a larger input has more.")
+        print(f"Wrote {readable(heatmap)}: {maps.note()}")
 
 
 @app.command()
@@ -220,19 +232,22 @@ def export(
     split: Split = None,
     data_option: DataOption = None,
     resize: Resize = "stretch",
+    task: Task = None,
 ):
     """Write a TFLite file and prove it on labelled pictures; a file that fails is renamed."""
     check_path(output)
-    _check_target("--output", output, (".tflite",))
+    arguments.check_target("--output", output, (".tflite",))
     kv = _kvision()
+    from kvision.runs.evaluating import labelled_batches
+
     folder = model if model.is_dir() else model.parent
     loaded = kv.export.load(model)
     source = kv.export.load_keras(model)
-    batches, names, split = _batches(kv, loaded, data, split, resize, data_option)
+    given = {"options": dict(map(arguments.named_value, data_option or ())), "task": task}
+    batches, names, split = labelled_batches(loaded, data, split, resize, **given)
     calibration = None
     if quantize == Quantize.int8:  # which takes 500 images at most
-        calibrate = calibrate or "train"
-        calibration, _, _ = _batches(kv, loaded, data, calibrate, resize, data_option)
+        calibration, *_ = labelled_batches(loaded, data, calibrate or "train", resize, **given)
     kind = None if quantize == Quantize.none else str(quantize)
     ending = ("" if kind is None else f"_{kind}") + "_labels" * label_map + "_boxes" * postprocess
     path = output or folder / f"model{ending}.tflite"
@@ -261,7 +276,7 @@ def benchmark(
     except ValueError:
         raise ValueError(f"--threads must be numbers like 1,2,4. Received: {threads!r}") from None
     table = Table(Column("file", overflow="fold"), "size", "threads", "median", "90th percentile")
-    for file in _models_in(files):
+    for file in arguments.models_in(files):
         report = kv.export.benchmark(file, threads=numbers, runs=runs)
         for row in report.results:
             times = f"{row.median_ms:.3g} ms", f"{row.p90_ms:.3g} ms"
@@ -277,129 +292,3 @@ def _kvision():
     import kvision
 
     return kvision
-
-
-@functools.cache
-def _task(loaded):
-    from kvision.runs.viewing import task_of
-
-    _input_shape(loaded)
-    return task_of(loaded)
-
-
-def _print_classes(rows, columns):
-    """A table of the classes; counts with commas, shares in percent."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Column, Table
-
-    from kvision.runs.tables import percent
-
-    table = Table("class", *(Column(head, justify="right") for head in columns.values()))
-    for row in rows:
-        cells = [row[key] for key in columns]
-        table.add_row(
-            escape(row["name"]), *(f"{c:,}" if isinstance(c, int) else percent(c) for c in cells)
-        )
-    Console().print(table)
-
-
-def _models_in(paths):
-    """The paths, each run folder replaced by all models in it."""
-    for path in paths:
-        inside = [path / "model.keras", path / "saved_model", *sorted(path.glob("*.tflite"))]
-        yield from [file for file in inside if file.exists()] or [path]
-
-
-def _input_shape(loaded):
-    if None in loaded.input_shape:
-        raise ValueError(
-            f"The model must have one input size; {loaded.path} has {loaded.input_shape}. Export "
-            "it with a size first."
-        )
-    return loaded.input_shape
-
-
-def _batches(kv, loaded, data, split, resize, data_option=None):
-    """Batches of one split with the model's labels, the class names and the split's name."""
-    options = dict(map(_named_value, data_option or ()))
-    if data == "scenes":
-        options.setdefault("size", _input_shape(loaded)[:2])
-    splits, info = kv.data.load(data, with_info=True, **options)
-    if split is None:
-        split = next(
-            (name for name in ("test", "validation") if name in splits), next(iter(splits))
-        )
-        if split == "train":
-            print(
-                f"{data} has no test split: all of its images are taken, which the model may have "
-                "been trained on. The run's README.md says on which it was tested: pass that as "
-                "--split.",
-                file=sys.stderr,
-            )
-    dataset = splits[split] if split in splits else kv.data.load(data, split, **options)
-    target, what = _TARGETS[_task(loaded)]
-    if target not in dataset.element_spec:
-        raise ValueError(
-            f"{data} must have {what} to score {loaded.path} on. It has: "
-            f"{', '.join(dataset.element_spec)}."
-        )
-    feature = info.features[target]
-    names = list((feature["label"] if target == "objects" else feature).names)
-    if loaded.labels and names != loaded.labels:
-        dataset = kv.data.relabel(dataset, names, loaded.labels, target)
-        names = loaded.labels
-    batches = kv.data.batches(
-        dataset, _input_shape(loaded), 32, training=False, resize=resize, target=target
-    )
-    return batches, names, split
-
-
-_TARGETS = {
-    "classification": ("label", "labels"),
-    "segmentation": ("segmentation_mask", "masks"),
-    "detection": ("objects", "boxes"),
-}
-
-
-def _named_value(text):
-    """'difficulty=0.1' as ('difficulty', 0.1)."""
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise ValueError(f"--data-option must be NAME=VALUE. Received: {text}")
-    try:
-        return name, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return name, value
-
-
-def _check_target(option, path, endings):
-    """Raises where a file cannot be written as an option says, before any work for it is done."""
-    if path is None:
-        return
-    if path.suffix.lower() not in endings or path.is_dir():
-        raise ValueError(
-            f"{option} must name a file that ends in {' or '.join(endings)}. "
-            f"Received: {str(path)!r}"
-        )
-    check_writable(path.parent)
-
-
-_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".pdf", ".svg")
-
-
-def _files(paths):
-    """The photos, and all files in the folders among them but for hidden ones."""
-    from kvision.data.sources.listing import entries
-
-    def inside(folder):
-        for entry in entries(folder):
-            if entry.is_dir(follow_symlinks=False):
-                yield from inside(entry.path)
-            elif entry.is_file():
-                yield Path(entry.path)
-
-    for path in paths:
-        if not path.exists():
-            raise FileNotFoundError(f"There is no photo or folder {str(path)!r}.")
-    return [file for path in paths for file in (inside(path) if path.is_dir() else [path])]

@@ -161,7 +161,7 @@ def test_train_segmenter_explains_itself(tmp_path):
     arguments = ["scenes", "--data-option", "train=8", "--size", "33"]
     assert_refused("train_segmenter.py", arguments, "must be multiples of 32", tmp_path)
     for wrong, said in (
-        (["digits"], "digits holds no masks"),
+        (["digits"], "digits cannot be read so: it must have masks"),
         (["nowhere/"], "nowhere"),
         (["scenes", "--model", "ResNet18"], "--model must be one of"),
         (["scenes", "--data-option", "difficulty=7"], "`difficulty`"),

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import kvision as kv
 from kvision import cli
+from kvision.runs import arguments
 from kvision.runs.card import model_card
 from kvision.zoo import catalogue
 
@@ -186,7 +187,7 @@ def test_photos_below_a_hidden_folder_or_beside_this_one(digits_run, photos, tmp
 def test_a_photo_that_is_missing_is_found_out_before_any_is_looked_at(digits_run, photos):
     with pytest.raises(FileNotFoundError, match="no photo or folder 'nowhere'"):
         run("predict", digits_run / "model_int8.tflite", photos, "nowhere")
-    assert len(cli._files([photos])) == 4
+    assert len(arguments.photos_in([photos])) == 4
 
 
 def test_names_that_are_no_utf_8_are_printed(digits_run, photos, tmp_path):

@@ -29,16 +29,18 @@ def python(*arguments, folder, **variables):
 
 @pytest.mark.parametrize("app", sorted((ROOT / "apps").glob("*.py")), ids=lambda app: app.stem)
 def test_help_of_an_app_starts_nothing(app, tmp_path):
-    (tmp_path / "tensorflow.py").write_text("raise SystemExit('TensorFlow is imported')")
+    for name in ("tensorflow.py", "keras.py"):
+        (tmp_path / name).write_text(f"raise SystemExit('{name} is imported')")
     done = python(app, "--help", folder=tmp_path, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
     assert done.returncode == 0, done.stderr
     assert f"usage: {app.name}" in done.stdout
     assert not done.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["tensorflow.py"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["keras.py", "tensorflow.py"]
 
 
 def test_help_of_the_command_line_starts_nothing(tmp_path):
-    (tmp_path / "tensorflow.py").write_text("raise SystemExit('TensorFlow is imported')")
+    for name in ("tensorflow.py", "keras.py"):
+        (tmp_path / name).write_text(f"raise SystemExit('{name} is imported')")
     code = "from kvision.cli import main; main()"
     path = f"{tmp_path}{os.pathsep}{ROOT}"
     for command in ([], ["predict"]):

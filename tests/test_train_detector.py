@@ -70,7 +70,7 @@ def test_train_detector_explains_itself(tmp_path):
     assert code == 0
     assert "--backbone-weights" in output
     for wrong, said in (
-        (["digits"], "digits holds no boxes"),
+        (["digits"], "digits cannot be read so: it must have boxes"),
         (["nowhere/"], "nowhere"),
         (["scenes", "--model", "ResNet18"], "--model must be one of"),
         (["scenes", "--epochs", "0"], "--epochs must be at least 1"),

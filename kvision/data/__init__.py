@@ -9,6 +9,7 @@ from kvision.data.mask_weights import median_frequency_weights, with_border_weig
 from kvision.data.pipeline import batches
 from kvision.data.shares import balanced_class_weight, three_splits
 from kvision.data.single import read_image, relabel, resize_image
+from kvision.data.three_sets import three_sets
 
 __all__ = [
     "balanced_class_weight",
@@ -22,6 +23,7 @@ __all__ = [
     "relabel",
     "resize_image",
     "scenes",
+    "three_sets",
     "three_splits",
     "with_border_weights",
 ]

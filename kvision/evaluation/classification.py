@@ -7,7 +7,7 @@ import numpy as np
 from kvision.ops.scores import INDEPENDENT, by_class, meaning_of, probabilities, true_classes
 
 
-def evaluate_classifier(model, dataset, class_names=None, top=5):
+def evaluate_classifier(model, dataset, class_names=None, top=5, each=None):
     """Scores a classifier on labelled batches.
 
     Args:
@@ -20,6 +20,8 @@ def evaluate_classifier(model, dataset, class_names=None, top=5):
             several labels (multi-label).
         class_names: names in label order; numbers by default.
         top: how many guesses count as a hit in `top_k_accuracy`.
+        each: a function that is called for each batch with its images, the scores that the model
+            gives and the labels, so that one pass scores a model and collects pictures.
 
     Returns:
         A dict that JSON can hold: `samples`, `accuracy` (top 1, 0..1), `accuracy_interval` (95 %,
@@ -42,7 +44,7 @@ def evaluate_classifier(model, dataset, class_names=None, top=5):
     >>> evaluate_classifier(model, test)["samples"]
     32
     """
-    scores, labels = _predictions(model, dataset)
+    scores, labels = _predictions(model, dataset, each)
     meaning = meaning_of(scores, labels)
     scores, converted = probabilities(scores, meaning)
     scores = by_class(scores, meaning)
@@ -131,7 +133,7 @@ def check_labels(labels, classes):
         )
 
 
-def _predictions(model, dataset):
+def _predictions(model, dataset, each):
     scores, labels = [], []
     for images, truth in dataset:
         images = np.asarray(images)
@@ -144,6 +146,8 @@ def _predictions(model, dataset):
             )
         scores.append(found)
         labels.append(true_classes(truth, *found.shape))
+        if each:
+            each(images, found, labels[-1])
     if not scores:
         raise ValueError("There must be examples to evaluate on. Received an empty data set.")
     if len({part.ndim for part in labels}) > 1:

@@ -8,7 +8,7 @@ from kvision.evaluation.detection_pictures import compared_pictures
 from kvision.evaluation.voc_ap import average_precision, best_threshold
 
 
-def evaluate_detector(model, dataset, class_names=None):
+def evaluate_detector(model, dataset, class_names=None, each=None):
     """Scores a detector on batches with objects.
 
     Every picture counts: what is found where there is nothing is wrong, and what is not found
@@ -28,6 +28,8 @@ def evaluate_detector(model, dataset, class_names=None):
             `(n, most, 28, 28)` if it has some. Class -1 or score 0 is padding.
         dataset: batches of `(images, truth)`, as `kv.data.batches(..., target="objects")` gives.
         class_names: names in label order; numbers by default, up to the highest that occurs.
+        each: a function that is called for each batch with its images, what the model finds and the
+            truth, so that one pass scores a model and collects pictures.
 
     Returns:
         A dict that JSON can hold; what is undefined, since there are no such objects, is `None`:
@@ -72,7 +74,7 @@ def evaluate_detector(model, dataset, class_names=None):
     >>> round(result["coco"]["AP"], 3), result["per_class"][0]["AP"]
     (1.0, None)
     """
-    pictures = list(compared_pictures(model, dataset))
+    pictures = list(compared_pictures(model, dataset, each))
     names = names_of_classes(pictures, class_names)
     numbers, coco_rows, curves = coco_scores(pictures, names)
     verdicts = detection_verdicts(pictures)

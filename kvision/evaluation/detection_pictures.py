@@ -48,12 +48,13 @@ class ComparedPicture:
         return ~(self.crowd | self.difficult)
 
 
-def compared_pictures(model, dataset):
+def compared_pictures(model, dataset, each=None):
     """What a detector finds in each picture, beside what is there.
 
     Args:
         model: as in `evaluate_detector`.
         dataset: likewise.
+        each: likewise.
 
     Yields:
         A `ComparedPicture` for each picture, also for those without objects or detections.
@@ -65,6 +66,8 @@ def compared_pictures(model, dataset):
         images = np.asarray(images)
         truth = _checked_truth(truth, images)
         found = detections_of(model, images)
+        if each:
+            each(images, found, truth)
         for index in range(len(images)):
             one = {key: values[index] for key, values in truth.items()}
             other = {key: values[index] for key, values in found.items()}

@@ -9,7 +9,15 @@ from kvision.ops.masks import VOID
 _LUMA = np.float32([[0.299], [0.587], [0.114]])
 
 
-def evaluate_edges(model, dataset, tolerance=0.0075, thresholds=99, thinning=True, progress=False):
+def evaluate_edges(
+    model,
+    dataset,
+    tolerance=0.0075,
+    thresholds=99,
+    thinning=True,
+    progress=False,
+    each=None,
+):
     """Scores a network of edges: ODS, OIS and average precision.
 
     Edges are thinned, cut off at each threshold and matched one to one with the drawn ones, as many
@@ -34,6 +42,9 @@ def evaluate_edges(model, dataset, tolerance=0.0075, thresholds=99, thinning=Tru
         thinning: whether to suppress non-maxima first, across the edges' directions, and thin what
             is left above each threshold. Maps of one pixel's width can do without.
         progress: whether to print a line for each ten pictures.
+        each: a function that is called for each picture with the image, the edges that the model
+            finds `(height, width)` and the list of drawn masks, so that one pass scores a model and
+            collects pictures.
 
     Returns:
         A dict that JSON can hold: `images`, `ods` (F1 at the best threshold for all) with
@@ -64,8 +75,10 @@ def evaluate_edges(model, dataset, tolerance=0.0075, thresholds=99, thinning=Tru
     1.0
     """
     levels, tables = cut_offs(thresholds), []
-    for scores, truths in _examples(model, dataset):
+    for image, scores, truths in _examples(model, dataset):
         tables.append(edge_counts(scores, truths, tolerance, levels, thinning))
+        if each:
+            each(image, scores, truths)
         if progress and len(tables) % 10 == 0:
             print(f"{len(tables)} pictures", flush=True)
     return edge_summary(tables, tolerance, levels)
@@ -176,19 +189,20 @@ def _consensus(mask):
 
 
 def _examples(model, dataset):
-    """Pairs of an edge map and a list of drawn masks, all `(height, width)`."""
+    """Images, with edge maps and lists of drawn masks, both `(height, width)`."""
     for element in dataset:
         if isinstance(element, dict):
             truth = np.asarray(element.get("edge_annotations", element.get("edges")))
-            yield as_planes(_in_own_size(model, np.asarray(element["image"])), truth)
+            image = np.asarray(element["image"])
+            yield image, *as_planes(_in_own_size(model, image), truth)
             continue
         image, truth = np.asarray(element[0]), element[1]
         if image.ndim == 3:
             image, truth = image[None], [truth]
         elif isinstance(truth, dict):
             truth = truth["fuse"]
-        for scores, each in zip(edge_maps(model, image), truth, strict=True):
-            yield as_planes(scores, each)
+        for one, scores, drawn in zip(image, edge_maps(model, image), truth, strict=True):
+            yield one, *as_planes(scores, drawn)
 
 
 def _in_own_size(model, image):

@@ -14,6 +14,7 @@ def evaluate_segmenter(
     boundary_tolerance=0.0075,
     ignore_class=VOID,
     crop_truth=False,
+    each=None,
 ):
     """Scores a segmenter on batches with masks.
 
@@ -32,6 +33,9 @@ def evaluate_segmenter(
         ignore_class: the label of pixels that do not count; `None` if all do.
         crop_truth: for a model of valid convolutions, whose predictions are smaller: compare them
             with the middle of the masks.
+        each: a function that is called for each batch with its images, the class of each pixel that
+            the model finds and the true one, both `(n, height, width)`, so that one pass scores a
+            model and collects pictures.
 
     Returns:
         A dict that JSON can hold: `images`, `pixels` (that count), `mean_iou`, `pixel_accuracy`,
@@ -67,6 +71,8 @@ def evaluate_segmenter(
             confusion = np.zeros((classes, classes), np.int64)
         _check_names(names, classes)
         confusion += _counts(truth, predicted, classes, ignore_class)
+        if each:
+            each(np.asarray(images), predicted, truth)
         images_seen += len(truth)
         if boundary_tolerance is not None:
             scores = np.stack(

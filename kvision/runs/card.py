@@ -2,27 +2,23 @@
 
 from string import Template
 
+from kvision import tasks
 from kvision.files.text import readable
-from kvision.runs.tables import escape
-from kvision.runs.tasks import classification as classifying
-from kvision.runs.tasks import detection as detecting
-from kvision.runs.tasks import segmentation as segmenting
+from kvision.runs.tables import escape, measured
+from kvision.runs.tasks import part_of
 
-TASKS = {task.TASK: task for task in (classifying, segmenting, detecting)}
 CARD = Template("""\
 # $name
 
 $verdict
 
-$architecture, $parameters parameters, input $input pixels, $classes_count classes.
+$architecture, $parameters parameters, input $input pixels$classes_count.
 Made $created with `$command`.
 
 ## Data
 
 $data
-
-Classes: $classes.
-
+$classes
 ## How good it is
 
 $scores
@@ -32,7 +28,7 @@ $curves$filters
 Each file was read back and run as an app runs it, and compared with `model.keras` on the test
 images. Differences are of $compared.
 
-| file | size | $metric | points lost | $agreement | largest, mean difference | check |
+| file | size | $metric | $lost | $agreement | largest, mean difference | check |
 |---|---:|---:|---:|---:|---:|---|
 $files
 
@@ -65,38 +61,48 @@ def model_card(card, run_dir):
         card: what `kv.runs.release` writes to `card.json`.
         run_dir: the run folder, to know which figures there are.
     """
-    architecture, task = card["architecture"], TASKS[card["task"]]
-    height, width, channels = architecture["input_shape"]
+    architecture, task = card["architecture"], tasks.named(card["task"])
+    part = part_of(task)
     exported = [name for name in card["files"] if name.endswith(".tflite")]
     passed = [name for name in exported if card["files"][name]["check"]["passed"]]
     best = (passed or exported or ["model.keras"])[-1]
-    shape = f"{height}, {width}, {channels}"
+    count = len(card["classes"])
     return CARD.substitute(
         name=readable(card["name"]),
         verdict=_verdict(card),
         architecture=architecture["name"],
         parameters=f"{architecture['parameters']:,}",
-        input=f"{height}x{width}x{channels}",
-        classes_count=len(card["classes"]),
+        input=_sizes(architecture["input_shape"], "x"),
+        classes_count=f", {count} classes" if count else "",
         created=card["created"],
         command=readable(card["command"]) or "a call of kv.runs.release",
         data=readable(card["data"]) or "Not described.",
-        classes=", ".join(escape(name) for name in card["classes"]),
-        scores=task.scores(card["metrics"]),
-        metric=task.METRIC,
-        agreement=task.AGREEMENT,
-        compared=task.COMPARED,
+        classes=f"\nClasses: {', '.join(map(escape, card['classes']))}.\n" if count else "",
+        scores=part.section(card["metrics"]),
+        metric=task.metric.name,
+        lost="points lost" if task.metric.unit == "%" else f"{task.metric.unit} lost",
+        agreement=part.AGREEMENT,
+        compared=part.COMPARED,
         curves=_section(run_dir, "How it learned", "Learning curves"),
         filters=_section(run_dir, "What its first layer looks for", "Filters"),
-        files="\n".join(_file_row(name, file["check"]) for name, file in card["files"].items()),
+        files="\n".join(
+            _file_row(name, file["check"], task.metric) for name, file in card["files"].items()
+        ),
         reasons=_reasons(card["files"]),
         machine=card["machine"],
         latency="\n".join(_latency_rows(card["files"])),
         operators=_operators(card["files"], exported),
-        usage=task.usage(card, best=best, shape=shape),
+        usage=part.usage(card, best=best, shape=_sizes(architecture["input_shape"], ", ")),
         versions=", ".join(f"{name} {version}" for name, version in card["versions"].items()),
         paper=f"{architecture['paper']}. {architecture['url']}".strip(". "),
     )
+
+
+def _sizes(shape, between):
+    """A shape as people read it; of several inputs each with its name."""
+    if isinstance(shape, dict):
+        return ", ".join(f"{name} {_sizes(one, between)}" for name, one in shape.items())
+    return between.join(map(str, shape))
 
 
 def _verdict(card):
@@ -115,12 +121,13 @@ def _section(run_dir, title, figure):
     return f"\n## {title}\n\n![{figure}]({file})\n"
 
 
-def _file_row(name, check):
+def _file_row(name, check, metric):
     def number(key, form):
         return "–" if check.get(key) is None else format(check[key], form)
 
+    reached = measured(check.get("metric_file"), metric)
     return (
-        f"| `{name}` | {check.get('size_bytes', 0) / 1e6:.2f} MB | {number('metric_file', '.2%')} "
+        f"| `{name}` | {check.get('size_bytes', 0) / 1e6:.2f} MB | {reached} "
         f"| {number('metric_drop', '.2f')} | {number('top1_agreement', '.2%')} "
         f"| {number('max_difference', '.2g')}, {number('mean_difference', '.2g')} "
         f"| {'PASS' if check['passed'] else 'FAIL'} |"

@@ -7,13 +7,11 @@ from importlib import metadata
 from pathlib import Path
 
 from kvision import export, registry, visualize
-from kvision.export.forms.label_maps import is_segmenter
 from kvision.export.metadata.labels import FILE_NAME, label_text
 from kvision.files.writing import clear_partial, writing
 from kvision.runs.card import model_card
-from kvision.runs.tasks import classification as classifying
-from kvision.runs.tasks import detection as detecting
-from kvision.runs.tasks import segmentation as segmenting
+from kvision.runs.settling import task_of
+from kvision.runs.tasks import part_of
 from kvision.runs.trained import settle_best
 from kvision.training import run_folder
 
@@ -26,8 +24,9 @@ def release(
     run_dir,
     test,
     calibration,
-    class_names,
+    class_names=(),
     *,
+    task=None,
     quantize=(None, "int8"),
     data="",
     command="",
@@ -41,12 +40,12 @@ def release(
     Run again on the same folder it replaces what it wrote, and goes on where it was killed.
 
     Args:
-        model: a trained classifier, segmenter or detector; its input size must be known.
+        model: a trained model of a task that kvision knows; its input size must be known.
         run_dir: the run folder; `history.csv`, if a training left one there, is drawn.
-        test: batches of `(images, labels)`, of a segmenter `(images, masks)`, of a detector
-            `(images, truth)`, that the model has not seen.
+        test: batches of inputs and truth, such as `(images, labels)`, that the model has not seen.
         calibration: batches of training images, from which int8 takes its ranges.
-        class_names: names in label order.
+        class_names: names in label order; none where the task has no classes.
+        task: the name of a task, for a model that does not say which is its own.
         quantize: which TFLite files to write: of `None`, `"float16"`, `"dynamic"`, `"int8"`.
         data: a line about the data, for the card.
         command: the command that made the run, for the card; `None` takes what the training or the
@@ -58,9 +57,9 @@ def release(
         file passed its check.
 
     Raises:
-        ValueError: where the data or the class names do not fit the model, the model is not the one
-            that was trained in the folder, its training has not ended, or another process works
-            there.
+        ValueError: where the data or the class names do not fit the model, nobody says which task
+            it is for, it is not the one that was trained in the folder, its training has not ended,
+            or another process works there.
         FileNotFoundError: where a run was trained and its `model.keras` is gone.
         OSError: where the disk is full or cannot be written to.
 
@@ -74,18 +73,21 @@ def release(
     with run_folder.locked(run_dir):
         clear_partial(run_dir)
         clear_partial(run_dir / "figures")
+        task = task_of(model, task or _known_task(run_dir))
         if command is None:
             command = _known_command(run_dir)
         settle_best(model, run_dir)
         print(f"Scoring {model.name} on the test images ...")
-        task = _task_of(model)
-        sample = task.Sample(model, test)
-        metrics = sample.evaluate(class_names)
-        _write(run_dir / FILE_NAME, label_text(class_names))
-        files = _export_all(model, run_dir, test, calibration, class_names, quantize, list(threads))
+        part = part_of(task)
+        pictures = part.Pictures()
+        metrics = part.evaluate(model, test, class_names, each=pictures)
+        if class_names:
+            _write(run_dir / FILE_NAME, label_text(class_names))
+        labels = part.labels(model, class_names)
+        files = _export_all(model, run_dir, test, calibration, labels, quantize, list(threads))
         card = {
             "name": run_dir.name,
-            "task": task.TASK,
+            "task": task.name,
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "architecture": _architecture(model),
             "data": data,
@@ -98,7 +100,7 @@ def release(
             "machine": f"{platform.system()} {platform.machine()}, "
             f"Python {platform.python_version()}",
         }
-        _draw(model, run_dir, sample, card)
+        _draw(model, run_dir, pictures.figures, card)
         _write(run_dir / "README.md", model_card(card, run_dir))
         _write(run_dir / "card.json", json.dumps(card, indent=1) + "\n")
     return card
@@ -117,18 +119,14 @@ def _known_command(run_dir):
     return json.loads(card.read_text(encoding="utf-8"))["command"] if card.is_file() else ""
 
 
-def _task_of(model):
-    outputs = getattr(model, "output", None)  # of some Sequential models there is none
-    if isinstance(outputs, dict) and "boxes" in outputs:
-        return detecting
-    return segmenting if is_segmenter(model) else classifying
+def _known_task(run_dir):
+    """The name of the task that a training was told, if it was."""
+    return run_folder.read_run(run_dir).get("about", {}).get("task")
 
 
-def _export_all(model, run_dir, test, calibration, class_names, quantize, threads):
+def _export_all(model, run_dir, test, calibration, labels, quantize, threads):
     """Each file with its check and its latency: `{file name: {"check": ..., "latency": ...}}`."""
     files = {"saved_model": export.saved_model(model, run_dir / "saved_model")}
-    one = isinstance(model.output_shape, tuple) and model.output_shape[-1] == 1
-    labels = class_names[1:] if one and len(class_names) == 2 else class_names
     for kind in quantize:
         name = FILES.get(kind, f"model_{kind}.tflite")
         print(f"Converting to {name} ...")
@@ -157,15 +155,24 @@ def _architecture(model):
         "name": entry.name if entry else model.name,
         "paper": entry.paper if entry else "",
         "url": entry.url if entry else "",
-        "input_shape": list(model.input_shape[1:]),
-        "outputs": model.output_shape[-1] if isinstance(model.output_shape, tuple) else None,
+        "input_shape": _without_batch(model.input_shape),
+        "outputs": getattr(model.output, "shape", (None,))[-1],
         "parameters": model.count_params(),
     }
 
 
-def _draw(model, run_dir, sample, card):
+def _without_batch(shape):
+    """An input shape without the batch as JSON holds it; of several inputs a dict of them."""
+    return (
+        {key: list(one[1:]) for key, one in shape.items()}
+        if isinstance(shape, dict)
+        else (list(shape[1:]))
+    )
+
+
+def _draw(model, run_dir, figures, card):
     """The figures of the card."""
-    figures = sample.figures(card)
+    figures = figures(card)
     if (run_dir / "history.csv").is_file():
         figures["learning_curves"] = visualize.learning_curves(run_dir / "history.csv")
     if any(len(weight.shape) == 4 for weight in model.weights):

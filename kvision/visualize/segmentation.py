@@ -220,7 +220,8 @@ def edges(images, truths, predictions):
 
     Args:
         images: pictures `(height, width, 1 or 3)`, pixels 0..255, of any sizes.
-        truths: maps `(height, width)` or `(height, width, 1)`, 1 on an edge, 0 off it, 255 void.
+        truths: maps `(height, width)` or `(height, width, 1)`, 1 on an edge, 0 off it, 255 void;
+            `None` leaves them out.
         predictions: probabilities, likewise.
 
     Returns:
@@ -234,19 +235,23 @@ def edges(images, truths, predictions):
     >>> maps = np.eye(4)[None]
     >>> figure = edges(np.zeros((1, 4, 4, 3)), maps, maps * 0.5)
     """
-    _check_counts(images, truths=truths, predictions=predictions)
-    figure, axes = _rows_of_pictures([[image] for image in images], 3, 2.9, 0.1, [])
-    for row, image, truth, predicted in zip(axes, images, truths, predictions, strict=True):
-        labels = plane(truth)
-        drawn = np.where(labels[..., None] == VOID, VOID_COLOR, 255 * (1 - labels[..., None]))
-        strength = np.asarray(predicted, "float32").reshape(np.shape(predicted)[:2] + (1,))
-        for axis, panel in zip(
-            row, (rgb(image), rgb(drawn), rgb(255 * (1 - strength))), strict=True
-        ):
-            _show(axis, panel)
-    for axis, title in zip(axes[0], _COLUMNS[:3], strict=True):
+    columns = {"image": images, "truth": truths, "prediction": predictions}
+    columns = {title: maps for title, maps in columns.items() if maps is not None}
+    _check_counts(images, **columns)
+    figure, axes = _rows_of_pictures([[image] for image in images], len(columns), 2.9, 0.1, [])
+    paint = {"image": rgb, "truth": _drawn, "prediction": _drawn}
+    for row, *panels in zip(axes, *columns.values(), strict=True):
+        for axis, title, panel in zip(row, columns, panels, strict=True):
+            _show(axis, paint[title](panel))
+    for axis, title in zip(axes[0], columns, strict=True):
         axis.set_title(title, fontsize=11, color=INK)
     return figure
+
+
+def _drawn(edges):
+    """Edges 0..1, or 255 where void, as dark lines on white; uint8 RGB."""
+    edges = np.asarray(edges, "float32").reshape(np.shape(edges)[:2] + (1,))
+    return rgb(np.where(edges == VOID, VOID_COLOR, 255 * (1 - edges)))
 
 
 def _show(axis, picture):

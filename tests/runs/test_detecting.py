@@ -210,8 +210,8 @@ def test_the_gallery_has_the_worst(held_out):
         (images[i : i + 8], {key: value[i : i + 8] for key, value in truth.items()})
         for i in range(0, 64, 8)
     ]
-    sample = detecting.Sample(First(), batches, most=5)
-    sample.evaluate(SHAPES)
+    sample = detecting.Pictures(most=5)
+    detecting.evaluate(First(), batches, SHAPES, each=sample)
     assert sample.seen == 64
     count = (truth["classes"] >= 0).sum(1)
     shares = np.sort(np.where(count > 0, 2 / (count + 1), 1.0))

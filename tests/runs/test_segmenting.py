@@ -128,7 +128,7 @@ def test_masks_of_a_data_set_in_another_order(scenes_run, mask_folder, tmp_path)
 
 
 def test_tiles_are_for_segmenters(digits_run):
-    with pytest.raises(ValueError, match="--tiles is for models that give a class to every pixel"):
+    with pytest.raises(ValueError, match="--tiles must go with a model for segmentation"):
         viewing.viewer(kv.export.load(digits_run), tiles=True)
 
 

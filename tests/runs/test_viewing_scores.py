@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from kvision.runs.viewing import ClassViewer, MaskViewer
+from kvision.runs.viewers.classes import ClassViewer
+from kvision.runs.viewers.masks import MaskViewer
 
 PHOTO = np.full((6, 6, 3), 200, "uint8")
 

@@ -1,15 +1,13 @@
-"""A classifier's release: its scores, its pictures, its part of the card."""
+"""What a run of a classifier tells: its scores, its pictures, its part of the card."""
 
 from string import Template
 
 import numpy as np
 
 from kvision import evaluation, visualize
-from kvision.ops.scores import are_right, true_classes
+from kvision.ops.scores import are_right
 from kvision.runs.tables import escape, percent
 
-TASK = "classification"
-METRIC = "accuracy"
 AGREEMENT = "same top class"
 COMPARED = "probabilities (0..1)"
 SCORES = Template("""\
@@ -58,8 +56,37 @@ val result = classifier.classify(BitmapImageBuilder(bitmap).build())
 """)
 
 
-def scores(metrics):
-    """The card's section on how good the model is."""
+def evaluate(model, batches, class_names, each=None):
+    """Returns the scores of a model on labelled batches."""
+    return evaluation.evaluate_classifier(model, batches, class_names, each=each)
+
+
+def lines(metrics):
+    """Returns what `kvision evaluate` prints."""
+    low, high = metrics["accuracy_interval"]
+    accuracy = f"{metrics['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})"
+    if metrics["confusion"] is None:
+        told = [
+            f"all labels right {accuracy}",
+            f"each label right {metrics['label_accuracy']:.2%}",
+        ]
+    else:
+        told = [
+            f"top-1 accuracy {accuracy}",
+            f"top-{metrics['top_k']} accuracy {metrics['top_k_accuracy']:.2%}",
+        ]
+    took = ", of the probabilities that its logits mean" * (metrics["scores"] == "logits")
+    told = [
+        f"{metrics['samples']:,} images",
+        *told,
+        f"log loss       {metrics['log_loss']:.4f}{took}",
+    ]
+    columns = {"samples": "images", "precision": "precision", "recall": "recall", "f1": "F1"}
+    return told, metrics["per_class"], columns
+
+
+def section(metrics):
+    """Returns the card's section on how good the model is."""
     low, high = metrics["accuracy_interval"]
     if metrics["confusion"] is None:
         what, other = "all labels of an image right", "single labels right"
@@ -81,7 +108,7 @@ def scores(metrics):
 
 
 def usage(card, **names):
-    """The card's section on how to use its files."""
+    """Returns the card's section on how to use its files."""
     half = 0 if card["metrics"]["scores"] == "logits" else 0.5
     answer = "print(model.labels[scores[0].argmax()])"
     if card["metrics"]["confusion"] is None:
@@ -96,37 +123,31 @@ def _class_row(row):
     return f"| {escape(row['name'])} | {row['samples']:,} | {shares} |"
 
 
-class Sample:
-    """Model and test data in one, which keeps some pictures of the pass that scores the model.
+def labels(model, class_names):
+    """Returns the class names; of two where the model has one score that of the second."""
+    one = model.output_shape[-1] == 1 and len(class_names) == 2
+    return list(class_names[one:]) or None
+
+
+class Pictures:
+    """Keeps some pictures of the pass that scores the model.
 
     `mistakes` and `hits` hold `(picture, scores, label)`, the first of each kind.
     """
 
-    def __init__(self, model, dataset, most_mistakes=12, most_hits=18):
-        self.model, self.dataset = model, dataset
+    def __init__(self, most_mistakes=12, most_hits=18):
         self.most = {False: most_mistakes, True: most_hits}
         self.mistakes, self.hits = [], []
 
-    def evaluate(self, class_names):
-        """The metrics of the model on the test data."""
-        return evaluation.evaluate_classifier(self, self, class_names)
-
-    def __iter__(self):
-        for images, labels in self.dataset:
-            self.labels = np.asarray(labels)  # of the batch that is scored next
-            yield images, labels
-
-    def predict(self, images, batch_size=None):
-        scores = np.asarray(self.model.predict(images, batch_size=batch_size, verbose=0))
-        truth = true_classes(self.labels, *scores.shape)
-        right = are_right(scores, truth)
+    def __call__(self, images, outputs, truth):
+        """Takes a batch: images, scores `(n, classes)` and true classes."""
+        right = are_right(outputs, truth)
         for kind, kept in ((False, self.mistakes), (True, self.hits)):
             for index in np.flatnonzero(right == kind)[: self.most[kind] - len(kept)]:
-                kept.append((np.array(images[index]), scores[index], truth[index]))
-        return scores
+                kept.append((np.array(images[index]), outputs[index], truth[index]))
 
     def figures(self, card, pictures=18):
-        """The figures of the card, `{name: Figure}`; the predictions show mistakes first."""
+        """Returns the figures of the card, `{name: Figure}`; mistakes are shown first."""
         names = card["classes"]
         images, scores, labels = zip(*(self.mistakes + self.hits)[:pictures], strict=True)
         figures = {"predictions": visualize.predictions(images, scores, names, labels)}

@@ -1,4 +1,4 @@
-"""A detector's release: its scores, its pictures, its part of the card."""
+"""What a run of a detector tells: its scores, its pictures, its part of the card."""
 
 from string import Template
 
@@ -8,8 +8,6 @@ from kvision import evaluation, visualize
 from kvision.ops import boxes as box_ops
 from kvision.runs.tables import escape, percent
 
-TASK = "detection"
-METRIC = "COCO AP"
 AGREEMENT = "objects found again"
 COMPARED = "probabilities (0..1), and of boxes in sides of their anchors"
 SHOWN = 0.5  # the score from which on a detection is drawn and counted in the gallery
@@ -92,8 +90,26 @@ _COCO = {
 }
 
 
-def scores(metrics):
-    """The card's section on how good the model is."""
+def evaluate(model, batches, class_names, each=None):
+    """Returns the scores of a model on batches with objects."""
+    return evaluation.evaluate_detector(model, batches, class_names, each=each)
+
+
+def lines(metrics):
+    """Returns what `kvision evaluate` prints."""
+    told = [f"{metrics['images']:,} images, {metrics['objects']:,} objects"]
+    for kind, what in (("coco", ""), ("coco_masks", "mask ")):
+        for key, value in metrics.get(kind, {}).items():
+            told.append(f"{what + key.replace('_', ' '):<15} {percent(value)}")
+    told.append(f"{'VOC AP, area':<15} {percent(metrics['voc']['AP_area'])}")
+    told.append(f"{'VOC AP, 11':<15} {percent(metrics['voc']['AP_11_point'])}")
+    masks = {"mask_AP": "mask AP"} if "coco_masks" in metrics else {}
+    columns = {"objects": "objects", "AP": "AP", "AP50": "AP50", **masks}
+    return told, metrics["per_class"], {**columns, "precision": "precision", "recall": "recall"}
+
+
+def section(metrics):
+    """Returns the card's section on how good the model is."""
     masks = metrics.get("coco_masks")
     lines = []
     for key, name in _COCO.items():
@@ -120,47 +136,34 @@ def _class_row(row):
 
 
 def usage(card, **names):
-    """The card's section on how to use its files."""
+    """Returns the card's section on how to use its files."""
     return USAGE.substitute(**names)
 
 
-class Sample:
-    """Model and test data in one, which keeps the pictures with the largest share of mistakes.
+class Pictures:
+    """Keeps the pictures with the largest share of mistakes.
 
     `kept` holds `(share of right objects and detections, number, picture, truth, prediction)`,
     worst first.
     """
 
-    def __init__(self, model, dataset, most=6):
-        self.model, self.dataset, self.most = model, dataset, most
-        self.kept = []
-        self.seen = 0
+    def __init__(self, most=6):
+        self.most, self.kept, self.seen = most, [], 0
 
-    def evaluate(self, class_names):
-        """The metrics of the model on the test data."""
-        return evaluation.evaluate_detector(self, self, class_names)
-
-    def __iter__(self):
-        for images, truth in self.dataset:
-            self.truth = {key: np.asarray(value) for key, value in truth.items()}
-            yield images, truth
-
-    def predict(self, images, batch_size=None):
-        found = self.model.predict(images, batch_size=batch_size, verbose=0)
+    def __call__(self, images, outputs, truth):
+        """Takes a batch: images, and dicts of the found and the true objects."""
         for index, image in enumerate(images):
-            truth, prediction = (
+            found, real = (
                 {key: np.asarray(value[index]) for key, value in part.items()}
-                for part in (self.truth, found)
+                for part in (outputs, truth)
             )
             picture = np.clip(np.array(image), 0, 255).astype("uint8")
-            share = share_right(truth, prediction)
-            self.kept.append((share, self.seen, picture, truth, prediction))
+            self.kept.append((share_right(real, found), self.seen, picture, real, found))
             self.seen += 1
         self.kept = sorted(self.kept, key=lambda row: row[:2])[: self.most]
-        return found
 
     def figures(self, card):
-        """The figures of the card, `{name: Figure}`."""
+        """Returns the figures of the card, `{name: Figure}`."""
         names, metrics = card["classes"], card["metrics"]
         _, _, images, truths, predictions = zip(*self.kept, strict=True)
         return {
@@ -174,7 +177,7 @@ class Sample:
 
 
 def share_right(truth, prediction):
-    """Of a picture's objects and detections, the share that found each other: 1.0 is faultless.
+    """Returns the share of a picture's objects and detections that found each other, 0..1.
 
     Args:
         truth: dict of `boxes` `(n, 4)` and `classes` `(n,)`, -1 where padded.

@@ -1,4 +1,4 @@
-"""A segmenter's release: its scores, its pictures, its part of the card."""
+"""What a run of a segmenter tells: its scores, its pictures, its part of the card."""
 
 from string import Template
 
@@ -6,11 +6,8 @@ import numpy as np
 
 from kvision import evaluation, visualize
 from kvision.ops.masks import VOID, centre_crop
-from kvision.ops.scores import classes_of_pixels
 from kvision.runs.tables import escape, percent
 
-TASK = "segmentation"
-METRIC = "mean IoU"
 AGREEMENT = "same top class"
 COMPARED = "probabilities (0..1)"
 SCORES = Template("""\
@@ -74,8 +71,23 @@ _MEASURES = (
 )
 
 
-def scores(metrics):
-    """The card's section on how good the model is."""
+def evaluate(model, batches, class_names, each=None):
+    """Returns the scores of a model on batches with masks."""
+    # A network that does not pad answers for the middle of the picture.
+    return evaluation.evaluate_segmenter(model, batches, class_names, crop_truth=True, each=each)
+
+
+def lines(metrics):
+    """Returns what `kvision evaluate` prints."""
+    told = [f"{metrics['images']:,} images, {metrics['pixels']:,} pixels"]
+    told += [f"{key.replace('_', ' '):<23} {metrics[key]:.2%}" for key in _MEASURES[:-1]]
+    told.append(f"{'boundary F1':<23} {percent(metrics['boundary_f1'])}")
+    columns = {"pixels": "pixels", "iou": "IoU", "accuracy": "recall", "precision": "precision"}
+    return told, metrics["per_class"], columns
+
+
+def section(metrics):
+    """Returns the card's section on how good the model is."""
     return SCORES.substitute(
         images=f"{metrics['images']:,}",
         pixels=f"{metrics['pixels']:,}",
@@ -90,46 +102,31 @@ def _class_row(row):
 
 
 def usage(card, **names):
-    """The card's section on how to use its files."""
+    """Returns the card's section on how to use its files."""
     return USAGE.substitute(**names)
 
 
-class Sample:
-    """Model and test data in one, which keeps the pictures with the most wrong pixels.
+class Pictures:
+    """Keeps the pictures with the most wrong pixels.
 
     `kept` holds `(share of right pixels, number, picture, mask, predicted mask)`, worst first.
     """
 
-    def __init__(self, model, dataset, most=6):
-        self.model, self.dataset, self.most = model, dataset, most
-        self.kept = []
-        self.seen = 0
+    def __init__(self, most=6):
+        self.most, self.kept, self.seen = most, [], 0
 
-    def evaluate(self, class_names):
-        """The metrics of the model on the test data."""
-        # A network that does not pad answers for the middle of the picture.
-        return evaluation.evaluate_segmenter(self, self, class_names, crop_truth=True)
-
-    def __iter__(self):
-        for images, masks in self.dataset:
-            self.masks = np.asarray(masks)
-            yield images, masks
-
-    def predict(self, images, batch_size=None):
-        scores = np.asarray(self.model.predict(images, batch_size=batch_size, verbose=0))
-        guesses = classes_of_pixels(scores)
-        for image, mask, guess in zip(images, self.masks, guesses, strict=True):
-            mask = centre_crop(mask.reshape(mask.shape[:2]), guess.shape)
+    def __call__(self, images, outputs, truth):
+        """Takes a batch: images, and the found and true classes of pixels."""
+        for image, guess, mask in zip(images, outputs, truth, strict=True):
             known = mask != VOID
             right = (guess == mask)[known].mean() if known.any() else 1.0
             picture = centre_crop(np.array(image), guess.shape)
             self.kept.append((float(right), self.seen, picture, mask, guess))
             self.seen += 1
         self.kept = sorted(self.kept, key=lambda row: row[:2])[: self.most]
-        return scores
 
     def figures(self, card):
-        """The figures of the card, `{name: Figure}`."""
+        """Returns the figures of the card, `{name: Figure}`."""
         names = card["classes"]
         _, _, images, masks, guesses = zip(*self.kept, strict=True)
         return {
