@@ -185,10 +185,9 @@ def detections():
 @pytest.mark.parametrize("training", [False, True])
 def test_boxes_are_padded(training, max_boxes):
     batches = kv.data.batches(detections(), 64, 3, training, True, max_boxes=max_boxes)
-    batch = next(batches.as_numpy_iterator())
-    assert set(batch) == {"image", "objects"}
+    _, truth = next(batches.as_numpy_iterator())
     most = max_boxes or 3
-    boxes, classes = batch["objects"]["bbox"], batch["objects"]["label"]
+    boxes, classes = truth["boxes"], truth["classes"]
     assert boxes.shape == (3, most, 4)
     assert boxes.dtype == np.float32
     assert sorted((classes >= 0).sum(1).tolist()) == [1, 2, min(3, most)]
@@ -199,7 +198,7 @@ def test_boxes_are_padded(training, max_boxes):
             boxes[1], np.array([[0.25, 0, 0.75, 0.5]] * 2 + [[0] * 4])[:most]
         )
         if max_boxes:
-            assert batches.element_spec["objects"]["bbox"].shape[1] == 2
+            assert batches.element_spec[1]["boxes"].shape[1] == 2
 
 
 def test_fit_evaluate_and_predict():

@@ -155,7 +155,8 @@ def test_int8_pixels_of_a_file_of_others(tiny, convert, tmp_path, digits):
 def test_normalisation_in_the_metadata_is_applied(exported, tmp_path, digits):
     data = exported("float32").read_bytes()
     path = tmp_path / "other.tflite"
-    path.write_bytes(attach(data, build_metadata("other", "line", 3, mean=-10.0, std=2.0), {}))
+    metadata = build_metadata("other", {"image": (32, 32, 1)}, ["scores"], mean=-10.0, std=2.0)
+    path.write_bytes(attach(data, metadata, {}))
     images = digits.test[:4].astype("float32")
     received = kv.export.load(path).predict(images)
     wanted = kv.export.load(exported("float32")).predict((images + 10) / 2)
@@ -207,11 +208,19 @@ def test_a_saved_model_whose_variables_were_cut_short(tmp_path):
         kv.export.load(folder)
 
 
-def test_saved_models_that_are_not_of_one_image(tmp_path):
-    images = [keras.Input((8, 8, 1)), keras.Input((8, 8, 1))]
-    keras.Model(images, layers.Add()(images)).export(tmp_path / "two", verbose=False)
-    with pytest.raises(ValueError, match="two must have one input, an image. Received: inputs"):
-        kv.export.load(tmp_path / "two")
+def test_a_saved_model_of_others_with_two_inputs(tmp_path):
+    images = {name: keras.Input((8, 8, 1), name=name) for name in ("left", "right")}
+    model = keras.Model(images, layers.Subtract()([images["left"], images["right"]]))
+    model.export(tmp_path / "two", verbose=False)
+    given = {"left": np.full((3, 8, 8, 1), 7, "uint8"), "right": np.full((3, 8, 8, 1), 2, "uint8")}
+    loaded = kv.export.load(tmp_path / "two")
+    assert loaded.input_shape == {"left": (8, 8, 1), "right": (8, 8, 1)}
+    np.testing.assert_array_equal(loaded.predict(given), np.full((3, 8, 8, 1), 5.0))
+    with pytest.raises(ValueError, match="left.*right"):
+        loaded.predict(given["left"])
+
+
+def test_a_saved_model_that_does_not_serve(tmp_path):
     tf.saved_model.save(tf.Module(), str(tmp_path / "none"))
     with pytest.raises(ValueError, match="must have the signature 'serving_default'"):
         kv.export.load(tmp_path / "none")
@@ -222,11 +231,16 @@ def test_flex_file_is_not_run(flex_file):
         kv.export.load(flex_file)
 
 
-def test_files_that_take_no_single_image(convert, tmp_path):
-    image = keras.Input((6,))
-    path = convert(keras.Model(image, layers.Dense(2)(image)), tmp_path / "vector.tflite")
-    with pytest.raises(ValueError, match=r"must have one input, an image. Received: .*\[1, 6\]"):
-        kv.export.load(path)
+def test_a_file_that_takes_a_vector(convert, tmp_path):
+    vector = keras.Input((6,))
+    model = keras.Model(vector, layers.Dense(2)(vector))
+    loaded = kv.export.load(convert(model, tmp_path / "vector.tflite"))
+    assert loaded.input_shape == (6,)
+    vectors = np.random.default_rng(0).normal(size=(5, 6)).astype("float32")
+    np.testing.assert_allclose(loaded.predict(vectors), model(vectors), atol=1e-5)
+
+
+def test_a_file_that_takes_several_images_at_a_time(convert, tmp_path):
     image = keras.Input((4, 4, 3))
     model = keras.Model(image, layers.Flatten()(image))
     path = convert(model, tmp_path / "batch.tflite", batch_size=2)
@@ -237,6 +251,7 @@ def test_files_that_take_no_single_image(convert, tmp_path):
 def test_input_of_an_unknown_type():
     from kvision.export.interpreter import input_converter
 
-    report = kv.export.Report(path="a.tflite", inputs=[{"dtype": "int64"}], mean=None, std=None)
+    tensor = {"dtype": "int64", "shape": [1, 8, 8, 1], "scale": None}
+    report = kv.export.Report(path="a.tflite", inputs=[tensor], mean=None, std=None)
     with pytest.raises(ValueError, match="uint8, int8 or float32 pixels. Received: int64"):
-        input_converter(report)
+        input_converter(report, tensor)

@@ -119,7 +119,7 @@ def test_label_maps_are_decided_before_the_up_sampling(kind, segmenter, held_out
 
 
 def test_label_maps_are_for_segmenters_only(tmp_path):
-    with pytest.raises(ValueError, match=r"is for segmenters.*Received: outputs \(None, 10\)"):
+    with pytest.raises(ValueError, match=r"is for segmenters.*with outputs \(None, 10\)"):
         kv.export.tflite(kv.models.LeNet5(), tmp_path / "model.tflite", label_map=True)
 
 

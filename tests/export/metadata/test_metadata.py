@@ -9,6 +9,8 @@ from kvision.export.metadata.contents import read_flatbuffer
 from kvision.export.metadata.labels import check_label_count, labels_of_run, read_labels
 from kvision.export.metadata.tflite import attach, build_metadata, read_metadata
 
+IMAGE = {"image": (32, 32, 1)}
+
 
 def test_round_trip(exported, names):
     model, data = read_flatbuffer(exported("float32"))
@@ -21,7 +23,7 @@ def test_round_trip(exported, names):
 
 def test_metadata_replace_older_ones(exported, tmp_path):
     data = exported("float32").read_bytes()
-    metadata = build_metadata("name", "line", 1, labels=["x"] * 10, mean=127.5, std=2.0)
+    metadata = build_metadata("name", IMAGE, ["scores"], ["x"] * 10, mean=127.5, std=2.0)
     first = attach(data, metadata, {"quantize": "dynamic"}, ["x"] * 10)
     assert first == attach(data, metadata, {"quantize": "dynamic"}, ["x"] * 10)
     path = tmp_path / "again.tflite"
@@ -34,7 +36,7 @@ def test_metadata_replace_older_ones(exported, tmp_path):
 def test_graph_is_untouched(exported, tmp_path, digits):
     path = tmp_path / "plain.tflite"
     data = exported("float32").read_bytes()
-    path.write_bytes(attach(data, build_metadata("other", "line", 3), {}))
+    path.write_bytes(attach(data, build_metadata("other", IMAGE, ["scores"]), {}))
     before, after = (
         kv.export.load(p).predict(digits.test[:4]) for p in (exported("float32"), path)
     )
@@ -45,7 +47,7 @@ def test_quantisation_of_a_file_of_others_is_guessed(exported, tmp_path):
     for kind in ("float32", "float16", "dynamic", "int8"):
         data = exported(kind).read_bytes()
         path = tmp_path / f"{kind}.tflite"
-        path.write_bytes(attach(data, build_metadata("other", "line", 3), {"by": "hand"}))
+        path.write_bytes(attach(data, build_metadata("other", IMAGE, ["scores"]), {"by": "hand"}))
         assert kv.export.describe(path).quantize == (None if kind == "float32" else kind)
 
 
