@@ -126,14 +126,13 @@ def evaluate(
     """Score a model on labelled pictures, class by class where there are classes."""
     kv = _kvision()
     from kvision.runs.evaluating import labelled_batches
-    from kvision.runs.settling import task_of
     from kvision.runs.tables import print_classes
     from kvision.runs.tasks import part_of
 
     loaded = kv.export.load(model)
     options = dict(map(arguments.named_value, data_option or ()))
     batches, names, split = labelled_batches(loaded, data, split, resize, options, task)
-    part = part_of(task_of(loaded, task))
+    part = part_of(kv.export.task_of(loaded, task))
     lines, rows, columns = part.lines(part.evaluate(loaded, batches, names))
     print(f"{data} [{split}]: {lines[0]}", *lines[1:], sep="\n")
     if rows:
@@ -174,14 +173,13 @@ def predict(
         arguments.check_target(option, target, arguments.PICTURES)
     kv = _kvision()
     from kvision.runs.evaluating import input_shape
-    from kvision.runs.settling import task_of
     from kvision.runs.tasks import part_of
     from kvision.runs.viewing import viewer
 
     loaded = kv.export.load(model)
     input_shape(loaded)
     view = viewer(loaded, resize, top, task, tiles=tiles, score=score)
-    maps = part_of(task_of(loaded, task)).heat_maps(loaded, resize) if heatmap else None
+    maps = part_of(kv.export.task_of(loaded, task)).heat_maps(loaded, resize) if heatmap else None
     seen = unread = 0
     for photo in arguments.photos_in(photos):
         try:

@@ -4,11 +4,10 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from kvision import tasks
 from kvision.data.info import DatasetInfo
 from kvision.data.loading import load
 from kvision.data.shares import three_splits
-
-CALLED = {"label": "labels", "segmentation_mask": "masks", "objects": "boxes"}
 
 
 class ThreeSets(NamedTuple):
@@ -63,14 +62,20 @@ def three_sets(source, feature, splits=None, **options):
                 raise ValueError(f"`splits` must be of {list(chosen)}. Received: {use!r}")
         chosen |= splits or {}
         if feature not in dict(info.features.items()):
-            called = CALLED.get(feature, feature)
-            raise ValueError(f"it must have {called}. Received one with: {sorted(info.features)}")
+            raise ValueError(
+                f"it must have {plural(feature)}. Received one with: {sorted(info.features)}"
+            )
         sets = load(source, split=list(chosen.values()), **options)
     except (ValueError, TypeError, OSError) as error:
         raise ValueError(f"{source} cannot be read so: {error}") from error
     sizes = zip(chosen.items(), sets, strict=True)
     told = ", ".join(f"{use} on {split} ({len(examples)})" for (use, split), examples in sizes)
     return ThreeSets(*sets, info, chosen, class_names(info, feature), f"{info.name}: {told}")
+
+
+def plural(feature):
+    """Returns what many of a feature are called, for people."""
+    return getattr(tasks.part("data.features", feature), "PLURAL", feature)
 
 
 def class_names(info, feature):

@@ -17,7 +17,16 @@ from kvision.export.interpreter import (
 from kvision.export.metadata.contents import describe, kind_of, resolve
 from kvision.export.metadata.labels import labels_of_run, task_of_run
 from kvision.export.settling import declared, only_fitting
-from kvision.export.specs import Spec, checked, count_of, each, given_as, rows, specs_of
+from kvision.export.specs import (
+    Spec,
+    checked,
+    count_of,
+    each,
+    given_as,
+    input_specs,
+    output_specs,
+    rows,
+)
 from kvision.export.tasks import part_of
 from kvision.files.keras_files import check_keras_file
 from kvision.files.reading import reading
@@ -169,7 +178,7 @@ def wrap(model, path=None, task=None):
         path: the file that it is from, or `None`.
         task: the name of its task, if it is known.
     """
-    inputs, outputs = specs_of(model.input), specs_of(model.output)
+    inputs, outputs = input_specs(model), output_specs(model)
     task = task or (path and task_of_run(path)) or declared(model) or only_fitting(inputs, outputs)
     part = known_part(task)
     labels = labels_of_run(path, part.class_count(model)) if path else None
@@ -187,7 +196,7 @@ def predict_keras(model, images):
         model: a `keras.Model`.
         images: an array, or a dict of them by the names of the inputs.
     """
-    task = declared(model) or only_fitting(specs_of(model.input), specs_of(model.output))
+    task = declared(model) or only_fitting(input_specs(model), output_specs(model))
     return _predicted(model, images, known_part(task))
 
 
@@ -208,7 +217,7 @@ def _predicted(model, images, part):
     def tensor(values, spec):
         return keras.ops.convert_to_tensor(values, dtype=given_as(spec))
 
-    given = each(tensor, images, specs_of(model.input))
+    given = each(tensor, images, input_specs(model))
     return part.answers(keras.tree.map_structure(_numbers, model(given, training=False)))
 
 

@@ -3,7 +3,7 @@
 import inspect
 
 from kvision import tasks
-from kvision.export.specs import specs_of, text_of
+from kvision.export.specs import input_specs, output_specs, text_of
 
 
 def task_of(model, task=None):
@@ -106,7 +106,7 @@ def all_fitting(inputs, outputs):
 def ports_of(model):
     """Returns a pair, the inputs and the outputs of a model: each a `Spec`, or a dict of them."""
     if _is_keras(model):
-        return specs_of(model.input), specs_of(model.output)
+        return input_specs(model), output_specs(model)
     return model.inputs, model.outputs
 
 

@@ -45,6 +45,25 @@ def specs_of(tensors):
     return Spec(tuple(tensors.shape), str(tensors.dtype))
 
 
+def input_specs(model):
+    """Returns the `Spec` of what a `keras.Model` takes, or a dict of them."""
+    return specs_of(functional(model).input)
+
+
+def output_specs(model):
+    """Returns the `Spec` of what a `keras.Model` gives, or a dict of them."""
+    return specs_of(functional(model).output)
+
+
+def functional(model):
+    """Returns a model with `input` and `output`, which a `Sequential` one lacks until a call."""
+    import keras
+
+    if isinstance(model, keras.Sequential) and model.built:
+        return keras.Model(model.inputs[0], model.outputs[0])
+    return model
+
+
 def is_image(spec):
     """Whether a tensor holds images, (batch, height, width, channels)."""
     return isinstance(spec, Spec) and len(spec.shape) == 4

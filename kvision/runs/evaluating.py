@@ -3,8 +3,8 @@
 import sys
 
 from kvision import data as data_room
-from kvision.data.three_sets import CALLED, class_names
-from kvision.runs.settling import task_of
+from kvision import export
+from kvision.data.three_sets import class_names, plural
 
 
 def input_shape(loaded):
@@ -39,7 +39,7 @@ def labelled_batches(loaded, data, split=None, resize="stretch", options=None, t
         ValueError: where the data lacks what the task's truth is, or has classes that the model
             does not know.
     """
-    shape, target = input_shape(loaded), task_of(loaded, task).target
+    shape, target = input_shape(loaded), export.task_of(loaded, task).target
     options = dict(options or {})
     if data == "scenes":
         options.setdefault("size", shape[:2])
@@ -58,7 +58,7 @@ def labelled_batches(loaded, data, split=None, resize="stretch", options=None, t
     dataset = splits[split] if split in splits else data_room.load(data, split, **options)
     if target not in dataset.element_spec:
         raise ValueError(
-            f"{data} must have {CALLED.get(target, target)} to score {loaded.path} on. It has: "
+            f"{data} must have {plural(target)} to score {loaded.path} on. It has: "
             f"{', '.join(dataset.element_spec)}."
         )
     names = class_names(info, target)

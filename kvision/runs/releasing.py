@@ -10,7 +10,6 @@ from kvision import export, registry, visualize
 from kvision.export.metadata.labels import FILE_NAME, label_text
 from kvision.files.writing import clear_partial, writing
 from kvision.runs.card import model_card
-from kvision.runs.settling import task_of
 from kvision.runs.tasks import part_of
 from kvision.runs.trained import settle_best
 from kvision.training import run_folder
@@ -73,7 +72,7 @@ def release(
     with run_folder.locked(run_dir):
         clear_partial(run_dir)
         clear_partial(run_dir / "figures")
-        task = task_of(model, task or _known_task(run_dir))
+        task = export.task_of(model, task or _known_task(run_dir))
         if command is None:
             command = _known_command(run_dir)
         settle_best(model, run_dir)
@@ -156,7 +155,7 @@ def _architecture(model):
         "paper": entry.paper if entry else "",
         "url": entry.url if entry else "",
         "input_shape": _without_batch(model.input_shape),
-        "outputs": getattr(model.output, "shape", (None,))[-1],
+        "outputs": model.output_shape[-1] if isinstance(model.output_shape, tuple) else None,
         "parameters": model.count_params(),
     }
 

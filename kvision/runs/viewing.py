@@ -2,8 +2,7 @@
 
 import inspect
 
-from kvision import tasks
-from kvision.runs.settling import task_of
+from kvision import export, tasks
 from kvision.runs.tasks import part_of
 
 
@@ -22,7 +21,7 @@ def viewer(loaded, resize="stretch", top=3, task=None, **options):
     Raises:
         ValueError: where an option is not of the model's task, or the task is not known.
     """
-    task = task_of(loaded, task)
+    task = export.task_of(loaded, task)
     given = {name: value for name, value in options.items() if value not in (None, False)}
     make = part_of(task).viewer
     for name in given:

@@ -32,8 +32,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "models.md"
 UNFINISHED = ROOT / "build" / "measured.json"
 THREADS = 2
-PICTURES = {"classification": 8, "detection": 8}
-FEW_PICTURES = 2  # of many labelled pixels each
+PICTURES = 8
+FEW_PICTURES = 2  # where each gives many numbers, such as scores of pixels
 REGIONS = 2000  # of a picture, for networks that are given them
 FEW_VALUES = 32
 LONGEST = 20.0  # seconds that timing one form of a network may take
@@ -73,8 +73,8 @@ def measure(name, runs=30, **options):
     start = time.perf_counter()
     model = entry.builder(**options)
     build_seconds = time.perf_counter() - start
-    images = _inputs(model, PICTURES.get(entry.task, FEW_PICTURES))
-    if entry.task != "detection" or has_file(entry):
+    images = _inputs(model, FEW_PICTURES if _gives_maps(model) else PICTURES)
+    if has_file(entry):
         _awaken(model, images)
     one = keras.tree.map_structure(lambda part: part[:1], images)
     model.predict_on_batch(one)
@@ -93,6 +93,11 @@ def measure(name, runs=30, **options):
     if has_int8(entry):
         record["int8"] = _file(model, "int8", images, runs)
     return {**record, "threads": THREADS, "runs": runs, **_circumstances()}
+
+
+def _gives_maps(model):
+    """Whether the outputs are as large as pictures."""
+    return any(len(tensor.shape) == 4 for tensor in model.outputs)
 
 
 def has_file(entry):

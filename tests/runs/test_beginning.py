@@ -39,7 +39,7 @@ def test_a_finished_run_gives_its_best_epoch(digits_run, sets, capsys):
     assert run.first_epoch == 6
     assert not run.callbacks
     best = run.settled(kv.models.LeNet5(variant="modern"))
-    assert best.name == "LeNet5"
+    assert best.name == "lenet5"
     assert "is trained: exporting it" in capsys.readouterr().out
 
 

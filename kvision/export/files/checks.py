@@ -3,7 +3,7 @@
 import keras
 
 from kvision.export.metadata.contents import is_random
-from kvision.export.specs import is_image, specs_of, text_of
+from kvision.export.specs import functional, input_specs, is_image, specs_of, text_of
 
 
 def check_model(model):
@@ -13,7 +13,7 @@ def check_model(model):
             f"`model` must be a keras.Model. Received: {model!r}. "
             "Load a file first: kv.export.load_keras(path)."
         )
-    given = getattr(model, "input", None) if model.built else None
+    given = getattr(functional(model), "input", None) if model.built else None
     if given is None or isinstance(given, (list, tuple)):
         what = text_of(specs_of(given)) if given else "None"
         raise ValueError(
@@ -48,7 +48,7 @@ def input_shapes(model, input_shape=None):
     Raises:
         ValueError: where a size stays open, or is another than the model's.
     """
-    specs = specs_of(model.input)
+    specs = input_specs(model)
     if not isinstance(specs, dict):
         return _input_shape(model, specs, input_shape)
     given = dict(input_shape or {})

@@ -19,7 +19,7 @@ from kvision.export.metadata.contents import describe, input_order
 from kvision.export.metadata.labels import check_label_count, read_labels
 from kvision.export.metadata.tflite import attach
 from kvision.export.settling import find_task
-from kvision.export.specs import specs_of, text_of
+from kvision.export.specs import output_specs, text_of
 from kvision.export.tasks import part_of
 from kvision.files.text import check_path
 from kvision.files.writing import writing
@@ -134,7 +134,7 @@ def _form(model, part, **options):
             forms = [each.FORMS[option] for each in forms if option in getattr(each, "FORMS", ())]
             raise ValueError(
                 f"`{option}=True` is for {' or '.join(forms)}. Received: `{model.name}` with "
-                f"outputs {text_of(specs_of(model.output))}"
+                f"outputs {text_of(output_specs(model))}"
             )
     return asked[0] if asked else None
 
@@ -151,7 +151,7 @@ def _classes(model, part):
     if count is None:
         raise ValueError(
             "`labels` can be written for a model with one output of class scores. Received: a "
-            f"model with outputs {text_of(specs_of(model.output))}. Pass `labels=None`."
+            f"model with outputs {text_of(output_specs(model))}. Pass `labels=None`."
         )
     return count
 

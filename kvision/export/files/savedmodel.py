@@ -11,7 +11,7 @@ from kvision.export.files.checks import check_model, check_not_random
 from kvision.export.files.live import ROUNDING, computing_in_float32, rounds_to
 from kvision.export.runtime import NOTE, load, wrap
 from kvision.export.settling import find_task
-from kvision.export.specs import each, given_as, random_values, rows, specs_of
+from kvision.export.specs import each, given_as, input_specs, random_values, rows
 from kvision.export.tasks import part_of
 from kvision.files.text import check_path
 from kvision.files.writing import writing
@@ -76,7 +76,7 @@ def export_graph(model, folder, batch_size, part, form=None, input_shape=None, i
         input_shape: of the input without the batch, of several a dict; the model's own if `None`.
         in_float32: whether a model of mixed precision is to compute in float32, as phones do.
     """
-    specs = specs_of(model.input)
+    specs = input_specs(model)
     shape = input_shape or each(lambda spec: spec.shape[1:], specs)
     archive = keras.export.ExportArchive()
     with computing_in_float32(model) if in_float32 else contextlib.nullcontext():
@@ -121,7 +121,7 @@ def _graph_operations(folder):
 
 def _check_copy(model, folder, task):
     # Sizes left open are tried at 224, a multiple of every stride in use.
-    inputs = each(lambda spec: random_values(spec, 3), specs_of(model.input))
+    inputs = each(lambda spec: random_values(spec, 3), input_specs(model))
     name = task and task.name
     source, copy = wrap(model, task=name), load(folder, task=name)
     tolerance = ROUNDING.get(rounds_to(model), TOLERANCE)

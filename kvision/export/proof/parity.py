@@ -13,7 +13,7 @@ from kvision.export.proof.limits import doubt, drop, judge, limits_of
 from kvision.export.proof.report import Report
 from kvision.export.runtime import load, load_keras, wrap
 from kvision.export.settling import declared, fitting, task_of
-from kvision.export.specs import count_of, each, rows
+from kvision.export.specs import count_of, each, rows, specs_of, text_of
 from kvision.export.tasks import part_of
 
 _TAKEN = (
@@ -145,10 +145,7 @@ def _compare(report, part, reference, file, dataset, samples):
             report.reasons.append(f"The file does not take the model's images. {error}")
             return None
         if not part.fits(received, wanted):
-            shapes = [
-                sorted(outputs) if isinstance(outputs, dict) else outputs.shape
-                for outputs in (received, wanted)
-            ]
+            shapes = [text_of(specs_of(outputs)) for outputs in (received, wanted)]
             report.reasons.append("The file's output has the shape {}, not {}.".format(*shapes))
             return None
         tally = tally or part.tally(report)

@@ -7,8 +7,12 @@ import numpy as np
 from kvision import evaluation, visualize
 from kvision.ops.scores import are_right
 from kvision.runs.tables import escape, percent
+from kvision.runs.viewers.classes import ClassViewer
+from kvision.runs.viewers.heat_maps import HeatMapViewer
 
 AGREEMENT = "same top class"
+viewer = ClassViewer
+heat_maps = HeatMapViewer
 COMPARED = "probabilities (0..1)"
 SCORES = Template("""\
 On $samples test images the model did not see:

@@ -7,8 +7,10 @@ import numpy as np
 from kvision import evaluation, visualize
 from kvision.ops import boxes as box_ops
 from kvision.runs.tables import escape, percent
+from kvision.runs.viewers.boxes import BoxViewer
 
 AGREEMENT = "objects found again"
+viewer = BoxViewer
 COMPARED = "probabilities (0..1), and of boxes in sides of their anchors"
 SHOWN = 0.5  # the score from which on a detection is drawn and counted in the gallery
 SCORES = Template("""\
