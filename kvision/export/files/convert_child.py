@@ -1,23 +1,78 @@
-"""The conversion itself, in a process of its own: `python convert_child.py job.json`.
+"""The conversion itself, in a process of its own, which `converter.py` starts and asks.
 
 Some models make TensorFlow's converter end the process, and it may take gigabytes; neither may
-happen to the process that holds a training's results. The job file names a SavedModel folder (or,
-from another backend than TensorFlow, a `.keras` file), the file to write, the quantisation and
-the calibration images.
+happen to the process that holds a training's results. A line of standard input names a job and
+where to write what it says; a line of standard output answers with its exit status. The job's file
+names a SavedModel folder (or, from another backend than TensorFlow, a `.keras` file), the file to
+write, the quantisation and the calibration images.
+
+Where a process can be forked safely, each job has a fork of this one to itself: what it breaks is
+broken for it alone, and it finds TensorFlow loaded.
 """
 
+import gc
 import json
+import os
+import select
+import signal
 import sys
+import traceback
 from pathlib import Path
 
 import flatbuffers
 import numpy as np
 import tensorflow as tf
 
+IDLE = 120  # seconds without a job, after which the process ends and gives its memory back
+
 
 def main():
-    """Runs the job named on the command line."""
-    job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    """Runs jobs until there are no more."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # who asked says that it was interrupted
+    sys.stdin.reconfigure(encoding="utf-8")
+    forks = _can_fork()
+    gc.freeze()  # what is loaded stays: who looks for garbage would copy it into every fork
+    while not forks or select.select([sys.stdin], [], [], IDLE)[0]:
+        line = sys.stdin.readline()
+        if not line:
+            break
+        print((_forked if forks else _here)(*json.loads(line)), flush=True)
+
+
+def _can_fork():
+    """A lock that another thread holds would stay locked in a fork for ever."""
+    return sys.platform == "linux" and len(os.listdir("/proc/self/task")) == 1
+
+
+def _forked(job, said):
+    process = os.fork()
+    if not process:
+        os._exit(_here(job, said))
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def _here(job, said):
+    """Runs a job in this process. Everything that it prints, C++'s too, goes to the file `said`."""
+    usual = [os.dup(stream) for stream in (1, 2)]
+    with open(said, "wb") as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+        try:
+            convert(json.loads(Path(job).read_text(encoding="utf-8")))
+            return 0
+        except Exception:
+            os.write(2, traceback.format_exc().encode())
+            return 1
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for stream, descriptor in zip((1, 2), usual, strict=True):
+                os.dup2(descriptor, stream)
+                os.close(descriptor)
+
+
+def convert(job):
+    """Converts as a job says, a dict."""
     source = job["source"]
     if source.endswith(".keras"):
         source = _saved_model(source, job)

@@ -1,17 +1,15 @@
 """TFLite: the model for a phone, converted in a process of its own."""
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from kvision import tasks
+from kvision.export.files import converter
 from kvision.export.files.calibration import calibration_inputs
 from kvision.export.files.checks import check_model, check_not_random, input_shapes
 from kvision.export.files.savedmodel import export_graph
@@ -47,8 +45,9 @@ def tflite(
     ships.
 
     The conversion runs in a process of its own, because some models make the converter end the
-    process. The file appears under its name only when it is complete; if anything fails, an older
-    file of that name stays as it was.
+    process; it stays for the next conversions, and ends after two minutes without one. The file
+    appears under its name only when it is complete; if anything fails, an older file of that name
+    stays as it was.
 
     Args:
         model: a `keras.Model` from pixels 0..255 (batch, height, width, channels) to scores, of the
@@ -167,6 +166,7 @@ def _convert(model, quantize, shapes, examples, part, form, workspace):
         "target": str(workspace / "converted"),
         "calibration": {},
     }
+    converter.start()  # it gets ready while the graph is written
     for number, (name, values) in enumerate(examples.items()):
         file = workspace / f"calibration_{number}.npy"
         np.save(file, values, allow_pickle=False)
@@ -181,24 +181,10 @@ def _convert(model, quantize, shapes, examples, part, form, workspace):
         job["source"] = str(workspace / "graph.keras")
         model.save(job["source"])
     (workspace / "job.json").write_text(json.dumps(job), encoding="utf-8")
-    _run_child(workspace / "job.json")
+    code, said = converter.run(workspace / "job.json")
+    if code != 0:
+        raise ValueError(_failure(code, said))
     return Path(job["target"])
-
-
-def _run_child(job):
-    environment = {key: value for key, value in os.environ.items() if key != "TF_CONFIG"}
-    environment.update(
-        KERAS_BACKEND="tensorflow",
-        CUDA_VISIBLE_DEVICES="-1",  # the caller's training may hold all of the GPU's memory
-        TF_CPP_MIN_LOG_LEVEL="2",
-        PYTHONPATH=os.pathsep.join(filter(None, sys.path)),
-    )
-    script = Path(__file__).with_name("convert_child.py")
-    # -P: otherwise this folder's modules would hide others of their names.
-    command = [sys.executable, "-P", str(script), str(job)]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if result.returncode != 0:
-        raise ValueError(_failure(result.returncode, result.stderr))
 
 
 def _failure(code, stderr):
