@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 import kvision as kv
@@ -84,7 +85,16 @@ def workshop(materials, monkeypatch):
     return dict(names)
 
 
+@pytest.fixture(params=[True, pytest.param(False, marks=pytest.mark.slow)], ids=["steps", "graph"])
+def step_by_step(request):
+    """Functions run step by step: to trace and compile a network takes longer than two batches."""
+    tf.config.run_functions_eagerly(request.param)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.usefixtures("step_by_step")
 def test_pages(page, workshop):
     codes = snippets(page.read_text())
     assert codes, f"{page.name} holds no Python snippet"

@@ -228,10 +228,9 @@ def default_shape(entry):
 
 @functools.cache
 def _built_shape(name):
-    import keras
+    from kvision.zoo.skeletons import without_weights  # which imports keras
 
-    with keras.StatelessScope(initialize_variables=False):  # shapes only: nothing is allocated
-        image = registry.build_model(name).input
+    image = without_weights(lambda: registry.build_model(name).input)
     return (image["image"] if isinstance(image, dict) else image).shape[1:]
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 import kvision as kv
 import kvision.models  # registers the layers for reading files
+from kvision.zoo.skeletons import without_weights
 
 for folder in sorted(Path(sys.argv[1]).iterdir()):
     arrays = np.load(folder / "arrays.npz")
@@ -27,8 +28,7 @@ for folder in sorted(Path(sys.argv[1]).iterdir()):
             model = keras.Model(model.input, model.output["raw"])
         outputs = model(inputs)
     else:
-        with keras.StatelessScope(initialize_variables=False):
-            model = kv.build_model(folder.name, **kv.model_info(folder.name).tiny)
+        model = without_weights(kv.build_model, folder.name, **kv.model_info(folder.name).tiny)
         weights = {id(w): arrays[f"weight_{i}"] for i, w in enumerate(model.weights)}
         if isinstance(model.output, dict):  # suppression takes long to compile
             model = keras.Model(model.input, model.output["raw"])

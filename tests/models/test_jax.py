@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from networks import skeleton
 
 import kvision as kv
 
@@ -26,21 +27,32 @@ def pictures(model):
     return {"image": images, "proposals": regions.astype("float32")} if several else images
 
 
-DETECTORS = kv.list_models("detection")
-# One of each block.
-FEW = ["CRFRNN", "DeepLabV3Plus", "GoogLeNet", "HED", "LeNet5", "MobileNet", "MobileNetV2"]
-FEW += ["ResNetCIFAR", "SegNet", "UNet", "VGG11"]
-OTHERS = [name for name in kv.list_models() if name not in DETECTORS and name not in FEW]
-SLOW = {"marks": pytest.mark.slow}
+def one_of_each_layer():
+    """Names of networks, the smallest first, that have a kind of layer that none before has."""
+    seen, names = set(), []
+    for name in sorted(OTHERS, key=lambda name: len(skeleton(name).layers)):
+        kinds = {type(layer) for layer in skeleton(name).layers}
+        if not kinds <= seen:
+            names.append(name)
+        seen |= kinds
+    return names
 
 
-# The layers of detectors have their own, fast test on JAX.
+DETECTORS = kv.list_models("detection")  # whose layers have a fast test on JAX of their own
+OTHERS = [name for name in kv.list_models() if name not in DETECTORS]
+
+
 @pytest.mark.parametrize(
     "names",
-    [FEW, pytest.param(OTHERS, **SLOW), pytest.param(DETECTORS, **SLOW)],
+    [
+        one_of_each_layer,
+        pytest.param(lambda: OTHERS, marks=pytest.mark.slow),
+        pytest.param(lambda: DETECTORS, marks=pytest.mark.slow),
+    ],
     ids=["few", "others", "detectors"],
 )
 def test_forward_sweep(names, tmp_path, alive):
+    names = sorted(names())
     for name in names:
         entry = kv.model_info(name)
         model = entry.builder(**entry.tiny)

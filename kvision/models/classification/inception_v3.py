@@ -24,7 +24,14 @@ from kvision.registry import register
     parameters=23_834_568,
     multiply_adds=5_713_216_096,
     levels=("stem_3", "stem_5", "mixed2", "mixed7", "mixed10"),
-    tiny={"alpha": 0.125, "input_shape": (32, 32, 3), "classes": 4, "stem_strides": 2},
+    tiny={
+        "alpha": 0.125,
+        "input_shape": (32, 32, 3),
+        "classes": 4,
+        "stem_strides": 2,
+        "blocks": (1, 1, 1),
+    },
+    skip={"tiny_is_shallow": "one module of each kind and two reductions are 140 layers"},
 )
 @documented
 def InceptionV3(
@@ -35,6 +42,7 @@ def InceptionV3(
     classes=1000,
     classifier_activation="softmax",
     *,
+    blocks=(3, 4, 2),
     auxiliary_head=False,
     alpha=1.0,
     dropout=0.2,
@@ -51,6 +59,8 @@ def InceptionV3(
     Args:
         input_shape: `(height, width, channels)`, at least 75 on each side (with
             `stem_strides=1` 17).
+        blocks: number of modules A, B and C, at most the paper's, the default: the first of a kind
+            are left out, so that levels keep their names.
         auxiliary_head: whether module mixed7 gets a classifier of its own, for training. It needs
             17 positions there, 299 pixels, and a known size.
         dropout: fraction dropped before the classifier in training.
@@ -72,21 +82,28 @@ def InceptionV3(
     check_alpha("InceptionV3", alpha)
     check_auxiliary("auxiliary_head", auxiliary_head, include_top)
     strides = stem_plan("InceptionV3", (2, 2, 2), stem_strides)
+    if len(blocks) != 3 or any(
+        not 1 <= n <= most for n, most in zip(blocks, (3, 4, 2), strict=True)
+    ):
+        raise ValueError(
+            "`blocks` must be three numbers from 1 to 3, 4 and 2 in `InceptionV3`. "
+            f"Received: {blocks}"
+        )
     conv = Convolutions(alpha, batch_norm_momentum)
     minimum = least_size((strides[0], 1, strides[1], 1, strides[2]), last=7)
     inputs = image_input(input_shape, "InceptionV3", minimum)
     x = zero_centre(inputs) if include_preprocessing else inputs
     x = _stem(conv, x, strides)
-    for index, projection in enumerate((32, 64, 64)):
+    for index, projection in list(enumerate((32, 64, 64)))[-blocks[0] :]:
         x = _module_a(conv, x, projection, f"mixed{index}")
     x = _reduction_a(conv, x, "mixed3")
-    for index, filters in enumerate((128, 160, 160, 192), 4):
+    for index, filters in list(enumerate((128, 160, 160, 192), 4))[-blocks[1] :]:
         x = _module_b(conv, x, filters, f"mixed{index}")
     heads = {}
     if auxiliary_head:
         heads["auxiliary_mixed7"] = _head(conv, x, classes, classifier_activation)
     x = _reduction_b(conv, x, "mixed8")
-    for index in (9, 10):
+    for index in (9, 10)[-blocks[2] :]:
         x = _module_c(conv, x, f"mixed{index}")
     x = classifier(x, include_top, pooling, classes, classifier_activation, dropout)
     outputs = {"predictions": x, **heads} if heads else x

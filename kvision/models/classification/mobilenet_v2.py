@@ -43,6 +43,7 @@ BLOCKS = tuple((t, c, s if i == 0 else 1) for t, c, n, s in STAGES for i in rang
     ),
     mobile=True,
     tiny={"alpha": 0.35, "input_shape": (32, 32, 3), "classes": 4, "stem_strides": 1},
+    skip={"tiny_is_shallow": "17 bottlenecks, each of eight layers or nine, are 150 layers"},
 )
 @documented
 def MobileNetV2(

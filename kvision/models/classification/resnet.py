@@ -34,8 +34,13 @@ FACTS = {
     "year": 2015,
     "levels": ("conv1_relu", "conv2_x", "conv3_x", "conv4_x", "conv5_x"),
 }
-TINY = {"alpha": 0.125, "input_shape": (32, 32, 3), "classes": 4, "stem_strides": 1}
-TINY_DEEP = {**TINY, "blocks": (1, 2, 1, 1)}
+TINY = {
+    "alpha": 0.125,
+    "input_shape": (32, 32, 3),
+    "classes": 4,
+    "stem_strides": 1,
+    "blocks": (1, 1, 1, 1),
+}
 
 
 def resnet(
@@ -129,6 +134,7 @@ def _stem(x, filters, strides, momentum):
     published={"top1": 27.94},
     protocol="10-crop",
     tiny=TINY,
+    twin="ResNet18",
 )
 @variant_of(resnet, without=("shortcut", "stride_on"))
 def PlainNet18(**arguments):
@@ -148,7 +154,8 @@ def PlainNet18(**arguments):
     multiply_adds=3_644_493_824,
     published={"top1": 28.54},
     protocol="10-crop",
-    tiny=TINY_DEEP,
+    tiny=TINY,
+    twin="ResNet18",
 )
 @variant_of(resnet, without=("shortcut", "stride_on"))
 def PlainNet34(**arguments):
@@ -188,7 +195,8 @@ def ResNet18(**arguments):
     multiply_adds=3_663_761_408,
     published={"top1": 24.52, "top5": 7.46},
     protocol="10-crop, option B",
-    tiny=TINY_DEEP,
+    tiny=TINY,
+    twin="ResNet18",
 )
 @variant_of(resnet, without=("stride_on",))
 def ResNet34(**arguments):
@@ -208,7 +216,7 @@ def ResNet34(**arguments):
     multiply_adds=3_857_973_248,
     published={"top1": 22.85, "top5": 6.71},
     protocol="10-crop",
-    tiny=TINY_DEEP,
+    tiny=TINY,
 )
 @variant_of(resnet)
 def ResNet50(**arguments):
@@ -230,7 +238,8 @@ def ResNet50(**arguments):
     multiply_adds=7_570_194_432,
     published={"top1": 21.75, "top5": 6.05},
     protocol="10-crop",
-    tiny=TINY_DEEP,
+    tiny=TINY,
+    twin="ResNet50",
 )
 @variant_of(resnet)
 def ResNet101(**arguments):
@@ -250,7 +259,8 @@ def ResNet101(**arguments):
     multiply_adds=11_282_415_616,
     published={"top1": 21.43, "top5": 5.71},
     protocol="10-crop",
-    tiny=TINY_DEEP,
+    tiny=TINY,
+    twin="ResNet50",
 )
 @variant_of(resnet)
 def ResNet152(**arguments):

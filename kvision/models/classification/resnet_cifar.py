@@ -65,7 +65,7 @@ def ResNetCIFAR(
     return _network(**locals())
 
 
-@register(**FACTS)
+@register(**FACTS, twin="ResNetCIFAR")
 @documented
 def PlainNetCIFAR(
     include_top=True,

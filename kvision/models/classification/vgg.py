@@ -95,6 +95,7 @@ def levels(stages, first=None):
     multiply_adds=7_609_090_048,
     published={"top1": 29.6, "top5": 10.4},
     levels=levels(A),
+    twin="VGG16",
 )
 @variant_of(vgg)
 def VGG11(**arguments):
@@ -133,6 +134,7 @@ def VGG11LRN(**arguments):
     multiply_adds=11_308_466_176,
     published={"top1": 28.7, "top5": 9.9},
     levels=levels(B),
+    twin="VGG16",
 )
 @variant_of(vgg)
 def VGG13(**arguments):
@@ -152,6 +154,7 @@ def VGG13(**arguments):
     multiply_adds=11_770_888_192,
     published={"top1": 28.1, "top5": 9.4},
     levels=levels(C),
+    twin="VGG16",
 )
 @variant_of(vgg)
 def VGG16C(**arguments):
@@ -192,6 +195,7 @@ def VGG16(**arguments):
     multiply_adds=19_632_062_464,
     published={"top1": 27.3, "top5": 9.0},
     levels=levels(E),
+    twin="VGG16",
 )
 @variant_of(vgg)
 def VGG19(**arguments):

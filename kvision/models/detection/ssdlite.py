@@ -39,7 +39,13 @@ EXTRAS = (512, 256, 256, 128)  # filters of the levels beyond the backbone
     published={"mean_ap": 22.1},
     protocol="COCO test-dev 2017, AP at IoU 0.50 to 0.95",
     mobile=True,
-    tiny={"alpha": 0.35, "input_shape": (64, 64, 3), "classes": 4},
+    tiny={
+        "backbone": "VGG11",
+        "alpha": 0.0625,
+        "input_shape": (64, 64, 3),
+        "classes": 4,
+        "strides": (32,),
+    },
 )
 @documented
 def SSDLite(

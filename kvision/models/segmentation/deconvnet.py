@@ -24,6 +24,8 @@ from kvision.registry import register
     published={"mean_iou": 69.6},
     protocol="VOC 2012 test, 50 object proposals an image; 70.5 with a fully connected CRF",
     tiny={"alpha": 0.0625, "input_shape": (64, 64, 3), "classes": 4, "window": 2},
+    twin="SegNet",
+    skip={"tiny_is_shallow": "13 convolutions there and back, each normalised, are 100 layers"},
 )
 @documented
 def DeconvNet(

@@ -100,6 +100,7 @@ def DeepLabLargeFOV(
     published={"mean_iou": 79.7},
     protocol="VOC 2012 test, pre-trained on COCO, three scales, fully connected CRF",
     tiny={"backbone": "VGG16", "alpha": 0.0625, "input_shape": (33, 41, 3), "classes": 4},
+    twin="DeepLabLargeFOV",
 )
 @documented
 def DeepLabV2(

@@ -31,12 +31,15 @@ MOBILE_FEATURES = "block_16_project_BN"
     multiply_adds=5_692_997_632,
     mobile=True,
     tiny={
-        "alpha": 0.35,
+        "backbone": "MobileNet",
+        "alpha": 0.25,
         "input_shape": (64, 64, 3),
         "classes": 4,
         "filters": 16,
+        "atrous_rates": (2,),
         "dropout": 0.0,
     },
+    skip={"tiny_is_shallow": "the lightest backbone that can be dilated has 80 layers"},
 )
 @documented
 def DeepLabV3Plus(

@@ -229,7 +229,7 @@ def _fuse_fitted(builder, levels, scores):
     return ResizeLike(name="score")([x, levels["image"]])
 
 
-@register(**FACTS, parameters=136_152_917, published={"mean_iou": 63.6})
+@register(**FACTS, parameters=136_152_917, published={"mean_iou": 63.6}, twin="FCN8s")
 @variant_of(fcn)
 def FCN32s(**arguments):
     """FCN of stride 32: a classifier's scores, enlarged. The first stage.
@@ -242,7 +242,7 @@ def FCN32s(**arguments):
     return fcn("FCN32s", **arguments)
 
 
-@register(**FACTS, parameters=134_815_994, published={"mean_iou": 65.0})
+@register(**FACTS, parameters=134_815_994, published={"mean_iou": 65.0}, twin="FCN8s")
 @variant_of(fcn)
 def FCN16s(**arguments):
     """FCN of stride 16: pool4 adds its scores. The second stage, from the weights of the first.

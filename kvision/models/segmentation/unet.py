@@ -33,6 +33,7 @@ DECODER_FILTERS = (128, 64, 48, 32, 16)  # on a backbone: light enough for a pho
     protocol="ISBI cell tracking challenge 2015: IoU 92.0 on PhC-U373, 77.5 on DIC-HeLa",
     mobile=True,
     tiny={"input_shape": (60, 60, 3), "classes": 4, "filters": 8, "depth": 2, "dropout": 0.0},
+    skip={"masks_are_as_large_as_the_pictures": "the paper's convolutions do not pad"},
 )
 @documented
 def UNet(

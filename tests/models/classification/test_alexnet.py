@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 import pytest
+from networks import without_weights
 from receptive import receptive_field
-from skeletons import skeletons
 
 import kvision as kv
 
@@ -13,8 +13,7 @@ LAYERS = ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "prediction
 
 @pytest.fixture(scope="module")
 def full_size():
-    with skeletons():
-        return kv.models.AlexNet()
+    return without_weights(lambda: kv.models.AlexNet())
 
 
 def test_weights_and_units_of_each_layer(full_size):

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from skeletons import skeletons
+from networks import without_weights
 
 import kvision as kv
 
@@ -21,9 +21,7 @@ def pictures(model, number=2):
 
 
 def test_parameters_are_fcn_8s_biases_and_three_matrices():
-    with skeletons():
-        model = kv.models.CRFRNN()
-        fcn = kv.models.FCN8s()
+    model, fcn = without_weights(lambda: (kv.models.CRFRNN(), kv.models.FCN8s()))
     assert count(model.weights) == 134_489_759 + 21 + 3 * 21 * 21 == 134_491_103
     assert count(model.trainable_weights) - count(fcn.trainable_weights) == 21 + 1_323
     crf = model.get_layer("crf")

@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 import pytest
+from networks import without_weights
 from receptive import receptive_field
 from scipy import ndimage
-from skeletons import skeletons
 
 import kvision as kv
 
@@ -15,8 +15,7 @@ RAMP_SIDE = 506  # with its border a multiple of 32: no pooling window is incomp
 
 
 def shapes_only(name, **kwargs):
-    with skeletons():
-        return kv.build_model(name, **kwargs)
+    return without_weights(lambda: kv.build_model(name, **kwargs))
 
 
 @pytest.mark.parametrize(
