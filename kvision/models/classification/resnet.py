@@ -41,6 +41,8 @@ TINY = {
     "stem_strides": 1,
     "blocks": (1, 1, 1, 1),
 }
+TINY_DEEP = {**TINY, "blocks": (1, 2, 1, 1)}  # the second of a stage has nothing to project
+DEEP = {"tiny_is_shallow": "five bottlenecks, each of ten layers or more, are 69 layers"}
 
 
 def resnet(
@@ -216,7 +218,8 @@ def ResNet34(**arguments):
     multiply_adds=3_857_973_248,
     published={"top1": 22.85, "top5": 6.71},
     protocol="10-crop",
-    tiny=TINY,
+    tiny=TINY_DEEP,
+    skip=DEEP,
 )
 @variant_of(resnet)
 def ResNet50(**arguments):
@@ -238,7 +241,8 @@ def ResNet50(**arguments):
     multiply_adds=7_570_194_432,
     published={"top1": 21.75, "top5": 6.05},
     protocol="10-crop",
-    tiny=TINY,
+    tiny=TINY_DEEP,
+    skip=DEEP,
     twin="ResNet50",
 )
 @variant_of(resnet)
@@ -259,7 +263,8 @@ def ResNet101(**arguments):
     multiply_adds=11_282_415_616,
     published={"top1": 21.43, "top5": 5.71},
     protocol="10-crop",
-    tiny=TINY,
+    tiny=TINY_DEEP,
+    skip=DEEP,
     twin="ResNet50",
 )
 @variant_of(resnet)

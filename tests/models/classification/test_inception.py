@@ -115,6 +115,17 @@ def test_inception_v3_head():
         kv.models.InceptionV3(auxiliary_head=True, input_shape=(224, 224, 3), **options)
 
 
+def test_inception_v3_with_fewer_modules_keeps_its_levels():
+    whole, short = (shapes_only(kv.models.InceptionV3, blocks=b) for b in ((3, 4, 2), (1, 1, 1)))
+    assert kv.models.levels(short) == kv.models.levels(whole)
+    modules = [f"mixed{index}" for index in range(11)]
+    kept = [name for name in modules if name in {layer.name for layer in short.layers}]
+    assert kept == ["mixed2", "mixed3", "mixed7", "mixed8", "mixed10"]
+    for blocks in ((4, 7), (4, 4, 2), (0, 4, 2)):
+        with pytest.raises(ValueError, match=r"three numbers from 1 .* Received: \("):
+            kv.models.InceptionV3(blocks=blocks)
+
+
 def test_inception_v4_grids():
     model = shapes_only(kv.models.InceptionV4)
     names = ["stem_mixed_1", "stem_mixed_2", "stem_mixed_3", "inception_a", "reduction_a"]
