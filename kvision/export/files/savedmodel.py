@@ -74,25 +74,43 @@ def export_graph(model, folder, batch_size, part, form=None, input_shape=None, i
         part: the functions of its task, as `kvision.export.tasks.part_of` gives them.
         form: what the graph gives, as `part.graph` takes it.
         input_shape: of the input without the batch, of several a dict; the model's own if `None`.
-        in_float32: whether a model of mixed precision is to compute in float32, as phones do.
+        in_float32: whether a model of mixed precision is to compute in float32, as phones do. The
+            folder is then one for the converter, which runs on TensorFlow.
     """
     specs = input_specs(model)
     shape = input_shape or each(lambda spec: spec.shape[1:], specs)
-    archive = keras.export.ExportArchive()
     with computing_in_float32(model) if in_float32 else contextlib.nullcontext():
         model, serve = part.graph(model, form, shape)
-        archive.track(model)
         if isinstance(specs, dict):
             # The names in the file are those of the inputs, whatever their tensors are called.
+            serve = _by_name(serve, list(specs))
             signature = [
                 keras.InputSpec(shape=(batch_size, *shape[key]), dtype=given_as(spec), name=key)
                 for key, spec in specs.items()
             ]
-            archive.add_endpoint("serve", _by_name(serve, list(specs)), input_signature=signature)
         else:
-            spec = keras.InputSpec(shape=(batch_size, *shape), dtype=given_as(specs))
-            archive.add_endpoint("serve", serve, input_signature=[spec])
-        archive.write_out(str(folder), verbose=False)
+            signature = [keras.InputSpec(shape=(batch_size, *shape), dtype=given_as(specs))]
+        if in_float32:
+            _write_graph(serve, signature, folder)
+        else:
+            archive = keras.export.ExportArchive()
+            archive.track(model)
+            archive.add_endpoint("serve", serve, input_signature=signature)
+            archive.write_out(str(folder), verbose=False)
+
+
+def _write_graph(serve, signature, folder):
+    """Writes what the converter needs. Keras's exporter would trace the network three times."""
+    import tensorflow as tf
+
+    specs = [
+        tf.TensorSpec(spec.shape, spec.dtype, spec.name or f"input_{number}")
+        for number, spec in enumerate(signature)
+    ]
+    traced = tf.function(serve, autograph=False).get_concrete_function(*specs)
+    module = tf.Module()
+    module.used = list(traced.graph.variables)
+    tf.saved_model.save(module, str(folder), signatures=traced)
 
 
 def _by_name(serve, names):

@@ -91,7 +91,7 @@ def check_options_of_the_top(network):
         network.bare(input_shape=96)
 
 
-def check_int8_keeps_the_classes_for_phones(network, tmp_path):
+def check_files_know_it_for_phones(network, tmp_path):
     """Of a network that knows eight pictures by heart, the files know them too."""
     images, labels = network.lesson.examples
     model = awaken_noise(network.lesson.model, images=images)
@@ -101,3 +101,4 @@ def check_int8_keeps_the_classes_for_phones(network, tmp_path):
         assert report.passed, (quantize, report.reasons)
         assert report.metric_model == 1.0
         assert not report.random_operators
+        assert quantize or report.max_difference < 1e-4
