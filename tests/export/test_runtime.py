@@ -238,6 +238,8 @@ def test_a_file_that_takes_a_vector(convert, tmp_path):
     assert loaded.input_shape == (6,)
     vectors = np.random.default_rng(0).normal(size=(5, 6)).astype("float32")
     np.testing.assert_allclose(loaded.predict(vectors), model(vectors), atol=1e-5)
+    with pytest.raises(ValueError, match=r"must have the shape \(n, 6\)"):
+        loaded.predict(np.zeros((3, 5)))
 
 
 def test_a_file_that_takes_several_images_at_a_time(convert, tmp_path):
