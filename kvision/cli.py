@@ -164,7 +164,7 @@ def predict(
     resize: Resize = "stretch",
     task: Task = None,
 ):
-    """Say what photos show: classes with scores or shares of the pixels, or objects."""
+    """Say what photos show; a model of several photos takes them one group after the other."""
     for option, target in (("--save", save), ("--heatmap", heatmap)):
         if target and not target.parent.is_dir():
             raise FileNotFoundError(
@@ -179,19 +179,21 @@ def predict(
     loaded = kv.export.load(model)
     input_shape(loaded)
     view = viewer(loaded, resize, top, task, tiles=tiles, score=score)
-    maps = part_of(kv.export.task_of(loaded, task)).heat_maps(loaded, resize) if heatmap else None
+    found = kv.export.task_of(loaded, task)
+    maps = part_of(found).heat_maps(loaded, resize) if heatmap else None
     seen = unread = 0
-    for photo in arguments.photos_in(photos):
+    for group in arguments.groups_of(arguments.photos_in(photos), found.inputs):
+        names = ", ".join(map(readable, group))
         try:
-            image = kv.data.read_image(photo)
+            images = [kv.data.read_image(photo) for photo in group]
         except (OSError, ValueError) as error:
-            print(printable(f"{readable(photo)}: skipped, {error}"), file=sys.stderr)
-            unread += 1
+            print(printable(f"{names}: skipped, {error}"), file=sys.stderr)
+            unread += len(group)
             continue
-        print(printable(f"{readable(photo)}: {view.look(image)}"))
-        seen += 1
+        print(printable(f"{names}: {view.look(*images)}"))
+        seen += len(group)
         if maps:
-            maps.add(image, view)
+            maps.add(*images, view)
     if seen and getattr(view, "note", ""):
         print(view.note.strip())
     if unread:
@@ -250,9 +252,9 @@ def export(
     ending = ("" if kind is None else f"_{kind}") + "_labels" * label_map + "_boxes" * postprocess
     path = output or folder / f"model{ending}.tflite"
     print(f"Converting to {readable(path)} ...")
-    options = {"label_map": label_map, "postprocess": postprocess}
-    kv.export.tflite(source, path, kind, calibration=calibration, labels=names, **options)
-    report = kv.export.verify(source, path, batches, samples=None)
+    options = {"label_map": label_map, "postprocess": postprocess, "task": task}
+    kv.export.tflite(source, path, kind, calibration=calibration, labels=names or None, **options)
+    report = kv.export.verify(source, path, batches, samples=None, task=task)
     print(report)
     raise SystemExit(0 if report.passed else 1)
 

@@ -80,6 +80,7 @@ def plural(feature):
 
 def class_names(info, feature):
     """Returns the names of a feature's classes in their order; none where it has no classes."""
-    found = info.features[feature]
-    found = found["label"] if isinstance(found, dict) else found
-    return list(getattr(found, "names", None) or ())
+    part = tasks.part("data.features", feature)
+    if not hasattr(part, "class_names"):
+        return []
+    return list(part.class_names(info.features[feature]) or ())

@@ -84,6 +84,25 @@ def _inside(folder):
             yield Path(entry.path)
 
 
+def groups_of(files, inputs):
+    """Returns files as tuples, one file for each input of a model, in the order that they came.
+
+    Args:
+        files: a list of paths.
+        inputs: the names of the inputs.
+
+    Raises:
+        ValueError: where some are left over.
+    """
+    count = len(inputs)
+    if len(files) % count:
+        raise ValueError(
+            f"This model takes {count} photos at a time ({', '.join(inputs)}). Received: "
+            f"{len(files)} photos."
+        )
+    return [tuple(files[first : first + count]) for first in range(0, len(files), count)]
+
+
 def models_in(paths):
     """Yields the paths, each run folder replaced by all models in it."""
     for path in paths:

@@ -8,17 +8,20 @@ from kvision.data.three_sets import class_names, plural
 
 
 def input_shape(loaded):
-    """Returns a model's input shape.
+    """Returns the (height, width, channels) of what a model is shown; of several images the first.
 
     Raises:
         ValueError: where a size is open.
     """
-    if None in loaded.input_shape:
+    shapes = loaded.input_shape
+    shapes = list(shapes.values()) if isinstance(shapes, dict) else [shapes]
+    shape = next((shape for shape in shapes if len(shape) == 3), shapes[0])
+    if None in shape:
         raise ValueError(
             f"The model must have one input size; {loaded.path} has {loaded.input_shape}. Export "
             "it with a size first."
         )
-    return loaded.input_shape
+    return shape
 
 
 def labelled_batches(loaded, data, split=None, resize="stretch", options=None, task=None):
@@ -39,7 +42,8 @@ def labelled_batches(loaded, data, split=None, resize="stretch", options=None, t
         ValueError: where the data lacks what the task's truth is, or has classes that the model
             does not know.
     """
-    shape, target = input_shape(loaded), export.task_of(loaded, task).target
+    shape, task = input_shape(loaded), export.task_of(loaded, task)
+    target = task.target
     options = dict(options or {})
     if data == "scenes":
         options.setdefault("size", shape[:2])
@@ -65,5 +69,5 @@ def labelled_batches(loaded, data, split=None, resize="stretch", options=None, t
     if loaded.labels and names != loaded.labels:
         dataset = data_room.relabel(dataset, names, loaded.labels, target)
         names = loaded.labels
-    batches = data_room.batches(dataset, shape, 32, training=False, resize=resize, target=target)
+    batches = data_room.batches(dataset, shape, 32, training=False, resize=resize, task=task)
     return batches, names, split

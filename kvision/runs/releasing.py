@@ -83,7 +83,8 @@ def release(
         if class_names:
             _write(run_dir / FILE_NAME, label_text(class_names))
         labels = part.labels(model, class_names)
-        files = _export_all(model, run_dir, test, calibration, labels, quantize, list(threads))
+        given = {"labels": labels, "task": task.name}
+        files = _export_all(model, run_dir, test, calibration, given, quantize, list(threads))
         card = {
             "name": run_dir.name,
             "task": task.name,
@@ -123,18 +124,16 @@ def _known_task(run_dir):
     return run_folder.read_run(run_dir).get("about", {}).get("task")
 
 
-def _export_all(model, run_dir, test, calibration, labels, quantize, threads):
+def _export_all(model, run_dir, test, calibration, given, quantize, threads):
     """Each file with its check and its latency: `{file name: {"check": ..., "latency": ...}}`."""
-    files = {"saved_model": export.saved_model(model, run_dir / "saved_model")}
+    files = {"saved_model": export.saved_model(model, run_dir / "saved_model", task=given["task"])}
     for kind in quantize:
         name = FILES.get(kind, f"model_{kind}.tflite")
         print(f"Converting to {name} ...")
-        files[name] = export.tflite(
-            model, run_dir / name, kind, calibration=calibration, labels=labels
-        )
+        files[name] = export.tflite(model, run_dir / name, kind, calibration=calibration, **given)
     results = {}
     for name, path in files.items():
-        check = export.verify(model, path, test, samples=None)
+        check = export.verify(model, path, test, samples=None, task=given["task"])
         said = " ".join([*check.reasons, *check.doubts])
         print(f"  {name}: {'PASS' if check.passed else 'FAIL'} {said}".rstrip())
         results[name] = {"check": dict(check)}
@@ -155,18 +154,16 @@ def _architecture(model):
         "paper": entry.paper if entry else "",
         "url": entry.url if entry else "",
         "input_shape": _without_batch(model.input_shape),
-        "outputs": model.output_shape[-1] if isinstance(model.output_shape, tuple) else None,
+        "outputs": _without_batch(model.output_shape),
         "parameters": model.count_params(),
     }
 
 
 def _without_batch(shape):
-    """An input shape without the batch as JSON holds it; of several inputs a dict of them."""
-    return (
-        {key: list(one[1:]) for key, one in shape.items()}
-        if isinstance(shape, dict)
-        else (list(shape[1:]))
-    )
+    """A shape without the batch as JSON holds it; of several inputs or outputs a dict of them."""
+    if isinstance(shape, dict):
+        return {key: _without_batch(one) for key, one in shape.items()}
+    return list(shape[1:])
 
 
 def _draw(model, run_dir, figures, card):

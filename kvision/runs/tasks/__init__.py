@@ -10,9 +10,9 @@ A module must have:
     usage(card, best, shape)    the card's section on how to use its files: `best` is the file that
                                 an app would take, `shape` a text of its input
     viewer(loaded, resize, top) what looks at photos for `kvision predict`: an object with
-                                `look(photo)`, which returns a line of text, and `save(path)`, which
-                                writes a figure of all; further arguments are options of the command
-                                and have defaults
+                                `look(photo)` (of several inputs, a photo for each), which returns a
+                                line of text, and `save(path)`, which writes a figure of all;
+                                further arguments are options of the command and have defaults
 
 It may have what is defined below, which holds of a task that lacks it, and
 

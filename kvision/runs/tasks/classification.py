@@ -117,7 +117,7 @@ def usage(card, **names):
     answer = "print(model.labels[scores[0].argmax()])"
     if card["metrics"]["confusion"] is None:
         answer = f"print([name for name, score in zip(model.labels, scores[0]) if score > {half}])"
-    elif card["architecture"]["outputs"] == 1:
+    elif card["architecture"]["outputs"] == [1]:
         answer = f"print(model.labels[-1], scores[0, 0] > {half})"
     return USAGE.substitute(answer=answer, **names)
 

@@ -7,10 +7,12 @@ import numpy as np
 from kvision import evaluation, visualize
 from kvision.ops.masks import VOID, centre_crop
 from kvision.runs.tables import escape, percent
+from kvision.runs.tasks import classification
 from kvision.runs.viewers.masks import MaskViewer
 
 AGREEMENT = "same top class"
 viewer = MaskViewer
+labels = classification.labels  # one score a pixel is that of the second class
 COMPARED = "probabilities (0..1)"
 SCORES = Template("""\
 On $images test images the model did not see, $pixels pixels without the void ones:

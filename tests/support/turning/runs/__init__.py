@@ -1,0 +1,1 @@
+"""What kvision needs to know of its runs."""
