@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kvision import export, registry, visualize
 from kvision.export.metadata.labels import FILE_NAME, label_text
+from kvision.export.specs import input_specs, output_specs
 from kvision.files.writing import clear_partial, writing
 from kvision.runs.card import model_card
 from kvision.runs.tasks import part_of
@@ -153,17 +154,17 @@ def _architecture(model):
         "name": entry.name if entry else model.name,
         "paper": entry.paper if entry else "",
         "url": entry.url if entry else "",
-        "input_shape": _without_batch(model.input_shape),
-        "outputs": _without_batch(model.output_shape),
+        "input_shape": _without_batch(input_specs(model)),
+        "outputs": _without_batch(output_specs(model)),
         "parameters": model.count_params(),
     }
 
 
-def _without_batch(shape):
-    """A shape without the batch as JSON holds it; of several inputs or outputs a dict of them."""
-    if isinstance(shape, dict):
-        return {key: _without_batch(one) for key, one in shape.items()}
-    return list(shape[1:])
+def _without_batch(specs):
+    """Shapes without the batch as JSON holds them; of several inputs or outputs a dict."""
+    if isinstance(specs, dict):
+        return {key: _without_batch(spec) for key, spec in specs.items()}
+    return list(specs.shape[1:])
 
 
 def _draw(model, run_dir, figures, card):

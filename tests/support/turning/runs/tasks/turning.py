@@ -53,7 +53,7 @@ class Pictures:
         return {"angles": figure}
 
 
-class viewer:
+class Viewer:
     """Says by how much the second of two photos is turned."""
 
     def __init__(self, loaded, resize, top):
@@ -73,3 +73,6 @@ class viewer:
         figure, axes = new_figure()
         axes[0, 0].text(0, 0, "\n".join(self.told))
         figure.savefig(path)
+
+
+viewer = Viewer
