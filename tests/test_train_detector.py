@@ -64,12 +64,9 @@ def test_train_detector_on_masks(tmp_path):
     assert "mask_loss" in output
 
 
-@pytest.mark.slow
-def test_train_detector_explains_itself(tmp_path):
-    code, output = run("train_detector.py", "--help", folder=tmp_path)
-    assert code == 0
-    assert "--backbone-weights" in output
-    for wrong, said in (
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
         (["digits"], "digits cannot be read so: it must have boxes"),
         (["nowhere/"], "nowhere"),
         (["scenes", "--model", "ResNet18"], "--model must be one of"),
@@ -78,5 +75,7 @@ def test_train_detector_explains_itself(tmp_path):
         (["scenes", "--option", "scales=(0.9,0.1)"], "SSDLite cannot be built so: `scales`"),
         (["scenes", "--option", "filters=3"], "SSDLite cannot be built so"),
         (["scenes", "--split", "train=foo"], "foo"),
-    ):
-        assert_refused("train_detector.py", wrong, said, tmp_path)
+    ],
+)
+def test_train_detector_explains_itself(arguments, said, tmp_path):
+    assert_refused("train_detector.py", arguments, said, tmp_path)

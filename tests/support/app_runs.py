@@ -1,11 +1,15 @@
 """The scripts of apps/, started as people start them."""
 
+import contextlib
+import io
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 APPS = Path(__file__).resolve().parents[2] / "apps"
@@ -32,10 +36,25 @@ def run(script, *arguments, folder):
 
 
 def assert_refused(script, arguments, said, folder):
-    """The script ends as for wrong use, and its last line says why."""
-    code, output = run(script, *arguments, folder=folder)
-    assert code == 2
-    assert said in output.splitlines()[-1]
+    """The script ends as for wrong use, and its last line says why. It runs in this process."""
+    told, before = io.StringIO(), (sys.argv, sys.excepthook)
+    sys.argv = [script, *map(str, arguments)]
+    try:
+        with contextlib.chdir(folder), contextlib.redirect_stderr(told):
+            with pytest.raises(SystemExit) as ended:
+                _run_here(APPS / script)
+    finally:
+        sys.argv, sys.excepthook = before
+    assert ended.value.code == 2, ended.value.code
+    assert said in told.getvalue().splitlines()[-1], told.getvalue()
+
+
+def _run_here(path):
+    """Runs a script as Python does, which gives what it raises to the hook that it has set."""
+    try:
+        runpy.run_path(str(path), run_name="__main__")
+    except Exception as error:
+        sys.excepthook(type(error), error, error.__traceback__)
 
 
 def photos(folder, classes, count=20):
