@@ -110,7 +110,7 @@ def test_train_classifier_trains_the_zoo(tmp_path, name, size, options):
         (["scenes", "--data-option", "train=8"], "scenes cannot be read so: it must have labels"),
         (["digits", "--model", "UNet"], "--model must be one of"),
         (["digits", "--split", "train=foo"], "foo"),
-        (["digits", "--devices", "99"], "`devices`"),
+        (["digits", "--devices", "0"], "must be 1 or more"),
     ],
 )
 def test_train_classifier_explains_itself(arguments, said, tmp_path):

@@ -40,9 +40,9 @@ def assert_refused(script, arguments, said, folder):
     told, before = io.StringIO(), (sys.argv, sys.excepthook)
     sys.argv = [script, *map(str, arguments)]
     try:
-        with contextlib.chdir(folder), contextlib.redirect_stderr(told):
-            with pytest.raises(SystemExit) as ended:
-                _run_here(APPS / script)
+        in_folder = contextlib.chdir(folder), contextlib.redirect_stderr(told)
+        with in_folder[0], in_folder[1], pytest.raises(SystemExit) as ended:
+            _run_here(APPS / script)
     finally:
         sys.argv, sys.excepthook = before
     assert ended.value.code == 2, ended.value.code
