@@ -14,6 +14,7 @@ import tempfile
 import threading
 from pathlib import Path
 
+_SCRIPT = Path(__file__).with_name("convert_child.py")
 _LOCK = threading.RLock()
 _running = None  # the process, what it says, and who started it where
 
@@ -37,10 +38,9 @@ def start():
             PYTHONPATH=os.pathsep.join(filter(None, sys.path)),
         )
         # -P: otherwise this folder's modules would hide others of their names.
-        script = str(Path(__file__).with_name("convert_child.py"))
         said = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
         process = subprocess.Popen(
-            [sys.executable, "-P", script],
+            [sys.executable, "-P", str(_SCRIPT)],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import signal
+import sys
 import threading
 
 import keras
@@ -49,42 +50,80 @@ def test_a_crash_of_a_job_is_its_own(model, tmp_path):
     assert process() == started
 
 
-def test_a_process_that_has_ended_is_started_anew(model, tmp_path):
-    first = write(model, tmp_path)
-    started = process()
-    os.kill(started, signal.SIGKILL)
-    assert write(model, tmp_path) == first
-    assert process() != started
+STAND_IN = """
+import json, os, pathlib, sys, time
+for line in sys.stdin:
+    job, said = json.loads(line)
+    what = pathlib.Path(job).read_text()
+    pathlib.Path(said).write_text(f"{what} by {os.getpid()}")
+    time.sleep(0.1)
+    print(int(what == "fails"), flush=True)
+"""
 
 
-def test_a_process_that_is_killed_at_work_is_reported(model, tmp_path, monkeypatch):
-    def ask(process, line):
+@pytest.fixture
+def ask(tmp_path, monkeypatch):
+    """Runs a job in a process that only says what the job was, and which process it is."""
+    converter.stop()
+    (tmp_path / "stand_in.py").write_text(STAND_IN)
+    monkeypatch.setattr(converter, "_SCRIPT", tmp_path / "stand_in.py")
+
+    def run(what="something"):
+        job = tmp_path / f"{what}.json"
+        job.write_text(what)
+        code, said = converter.run(job)
+        return code, *said.split(" by ")
+
+    yield run
+    converter.stop()
+
+
+def test_jobs_are_answered_by_one_process(ask):
+    assert [ask(what)[:2] for what in ("a", "fails", "b")] == [(0, "a"), (1, "fails"), (0, "b")]
+    assert {ask(what)[2] for what in "ab"} == {str(process())}
+
+
+def test_a_process_that_has_ended_is_started_anew(ask):
+    *_, first = ask()
+    os.kill(process(), signal.SIGKILL)
+    code, _, second = ask()
+    assert (code, second) == (0, str(process()))
+    assert first != second
+
+
+def test_another_path_wants_another_process(ask, monkeypatch):
+    *_, first = ask()
+    monkeypatch.setattr("sys.path", [*sys.path, "/elsewhere"])
+    assert ask()[2] != first
+
+
+def test_a_process_that_is_killed_at_work_is_reported(ask, monkeypatch):
+    def killed(process, line):
         process.kill()
         return b""
 
-    monkeypatch.setattr(converter, "_ask", ask)
-    with pytest.raises(ValueError, match=r"converter ended with signal 9 \(SIGKILL\)"):
-        write(model, tmp_path)
-    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(converter, "_ask", killed)
+    assert ask() == (-signal.SIGKILL, "")
 
 
-def test_a_process_that_ends_for_want_of_work_is_asked_again(model, tmp_path, monkeypatch):
-    first = write(model, tmp_path)
-    ask = converter._ask
+def test_a_process_that_ends_for_want_of_work_is_asked_again(ask, monkeypatch):
+    *_, first = ask()
+    asked = converter._ask
 
     def too_late(process, line):
-        monkeypatch.setattr(converter, "_ask", ask)
+        monkeypatch.setattr(converter, "_ask", asked)
         process.stdin.close()  # it ends as it does when it waited long enough
         assert process.wait(30) == 0
         return b""
 
     monkeypatch.setattr(converter, "_ask", too_late)
-    assert write(model, tmp_path) == first
+    code, said, second = ask()
+    assert (code, said) == (0, "something")
+    assert first != second
 
 
-def test_who_is_interrupted_leaves_no_answer_behind(model, tmp_path, monkeypatch):
-    first = write(model, tmp_path)
-    started = process()
+def test_who_is_interrupted_leaves_no_answer_behind(ask, monkeypatch):
+    ask()
 
     def interrupted(process, line):
         process.stdin.write(line)
@@ -94,28 +133,19 @@ def test_who_is_interrupted_leaves_no_answer_behind(model, tmp_path, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(converter, "_ask", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            write(model, tmp_path)
-    assert write(model, tmp_path) == first
-    assert process() != started
+            ask("fails")
+    assert ask("next")[:2] == (0, "next")
 
 
-def test_threads_wait_for_each_other(model, tmp_path):
-    folders = [tmp_path / str(index) for index in range(3)]
-    for folder in folders:
-        write(model, folder)  # what a model is traced with is no matter of threads
-    jobs = [_job(model, folder) for folder in folders]
-    codes = {}
-    threads = [
-        threading.Thread(target=lambda job=job: codes.update({job: converter.run(job)[0]}))
-        for job in jobs
-    ]
+def test_threads_wait_for_each_other(ask):
+    answers = []
+    names = ["one", "fails", "three"]
+    threads = [threading.Thread(target=lambda n=name: answers.append(ask(n))) for name in names]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert list(codes.values()) == [0, 0, 0]
-    files = {(job.parent / "converted").read_bytes() for job in jobs}
-    assert len(files) == 1
+    assert sorted(answers) == sorted((int(n == "fails"), n, str(process())) for n in names)
 
 
 def _job(model, folder):

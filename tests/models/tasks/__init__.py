@@ -51,11 +51,12 @@ class Lesson:
     last: dict
 
 
-def train(model, examples, most, is_learned, moved_after=None):
+def train(model, examples, most, is_learned, moved_after=None, in_graph=True):
     """Trains a compiled model on one batch until it knows it.
 
-    Networks with batch normalisation know it after a few steps, and to trace a step takes longer
-    than those: they run step by step, and that they can be traced is seen of the forward pass.
+    To trace a training takes longer than some steps. Where these are enough, as they are of
+    networks with batch normalisation, it runs step by step; that it can be traced is then seen of
+    the forward pass.
 
     Args:
         model: a compiled model.
@@ -63,13 +64,14 @@ def train(model, examples, most, is_learned, moved_after=None):
         most: number of steps.
         is_learned: a function of the first and the last figures.
         moved_after: the step after which every weight must have moved; the last by default.
+        in_graph: whether a network without batch normalisation is worth a graph.
     """
-    normalised = any(isinstance(x, keras.layers.BatchNormalization) for x in model.layers)
-    if normalised:
+    in_graph &= not any(isinstance(x, keras.layers.BatchNormalization) for x in model.layers)
+    if not in_graph:
         traced = tf.function(lambda inputs: model(inputs, training=True))
         traced.get_concrete_function(keras.tree.map_structure(tf.convert_to_tensor, examples[0]))
     before = [np.array(weight) for weight in model.trainable_weights]
-    model.run_eagerly, model.jit_compile = normalised, False
+    model.run_eagerly, model.jit_compile = not in_graph, False
     first = still = None
     for step in range(1, most + 1):
         last = model.train_on_batch(*examples, return_dict=True)
