@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kvision.runs.viewers.classes import ClassViewer
+from kvision.runs.viewers.edges import EdgeViewer
 from kvision.runs.viewers.masks import MaskViewer
 
 PHOTO = np.full((6, 6, 3), 200, "uint8")
@@ -55,3 +56,17 @@ def test_one_score_a_pixel(tmp_path):
     assert viewer.look(PHOTO) == "pixels: class 0 75.0%, class 1 25.0%"
     viewer.save(tmp_path / "masks.png")
     assert (tmp_path / "masks.png").stat().st_size
+
+
+def test_edges_are_told_by_how_sure_they_are(tmp_path):
+    def line(mean):
+        return np.where(np.arange(16).reshape(4, 4, 1) < 4, 0.9, 0.2)
+
+    viewer = EdgeViewer(Model(line), "stretch")
+    assert viewer.look(PHOTO) == "edges at 25.0% of the pixels, the surest 90.0%"
+    viewer.save(tmp_path / "edges.png")
+    assert (tmp_path / "edges.png").stat().st_size
+    fused = Model(line)
+    answer = fused.predict
+    fused.predict = lambda images: {"fuse": answer(images), "side_1": 0 * answer(images)}
+    assert EdgeViewer(fused, "crop").look(PHOTO) == viewer.look(PHOTO)
