@@ -5,9 +5,14 @@ import json
 import signal
 import time
 
+import numpy as np
 import pytest
-from app_runs import assert_refused, cells, photos, run, start
+from app_runs import assert_refused, cells, drawings, photos, run, start
 from PIL import Image
+from typer.testing import CliRunner
+
+import kvision as kv
+from kvision.cli import app
 
 
 def test_train_classifier_resumes_and_leaves_a_run(tmp_path):
@@ -155,6 +160,48 @@ def test_train_segmenter_leaves_a_run(tmp_path):
     code, output = run("train_segmenter.py", *deeper, folder=tmp_path)
     assert code != 0
     assert "pass another --run" in output
+
+
+def test_train_edges_leaves_a_run(tmp_path):
+    drawings(tmp_path / "BSR" / "BSDS500" / "data", {"train": 8, "val": 4, "test": 4})
+    arguments = ["BSR", "--size", "32x40", "--option", "alpha=0.0625", "--run", "run"]
+    arguments += ["--epochs", "2", "--batch-size", "4"]
+    code, output = run("train_edges.py", *arguments, folder=tmp_path)
+    card = json.loads((tmp_path / "run" / "card.json").read_text())
+    assert card["passed"], output
+    assert code == 0
+    assert "Test ODS" in output
+    assert (card["task"], card["classes"]) == ("edges", [])
+    assert card["architecture"]["name"] == "HED"
+    assert card["metrics"]["images"] == 4
+    figures = {path.name for path in (tmp_path / "run" / "figures").iterdir()}
+    assert figures == {
+        "filters.png",
+        "gallery.png",
+        "learning_curves.png",
+        "precision_recall.png",
+    }
+    rows = list(csv.DictReader((tmp_path / "run" / "history.csv").read_text().splitlines()))
+    assert len(rows) == 2
+    assert {"fuse_loss", "side1_loss", "val_side5_loss"} <= set(rows[0])
+
+    # Its files are those of a network of edges, and of the fusion that was trained.
+    loaded = kv.export.load(tmp_path / "run" / "model.tflite")
+    assert loaded.task.name == "edges"
+    images = np.stack([x["image"] for x in kv.data.load(tmp_path / "BSR", "test")])
+    found = kv.export.load(tmp_path / "run" / "model.keras").predict(images)["fuse"]
+    np.testing.assert_allclose(loaded.predict(images), found, atol=1e-4)
+    scores = kv.evaluation.evaluate_edges(loaded, kv.data.load(tmp_path / "BSR", "test"))
+    assert scores["images"] == 4
+    photo = tmp_path / "BSR" / "BSDS500" / "data" / "images" / "test" / "0.png"
+    for file in ("model_int8.tflite", "model.keras"):
+        shown = tmp_path / f"{file}.png"
+        told = CliRunner().invoke(
+            app, ["predict", str(tmp_path / "run" / file), str(photo), "--save", str(shown)]
+        )
+        assert "edges at" in told.output, told.output
+        assert "class" not in told.output
+        assert shown.exists()
 
 
 @pytest.mark.parametrize(

@@ -105,14 +105,17 @@ def build(args, shape, classes, finished=False, backbone=None):
     Args:
         args: what `start` returned.
         shape: of the input.
-        classes: how many.
+        classes: how many; `None` for a network of none.
         finished: whether the run is trained, so that no weights need be fetched.
         backbone: what the network is built on where the command line does not say it.
 
     Raises:
         ValueError: where it cannot be built so.
     """
-    options = {"input_shape": shape, "classes": classes, **dict(args.option)}
+    options = (
+        {"input_shape": shape} if classes is None else {"input_shape": shape, "classes": classes}
+    )
+    options |= dict(args.option)
     backbone = getattr(args, "backbone", None) or backbone
     try:
         if backbone not in (None, "none"):

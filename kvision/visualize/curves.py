@@ -5,6 +5,8 @@ import math
 
 from kvision.visualize.figure import BLUE, GREEN, GRID, INK, MUTED, ORANGE, RED, new_figure
 
+_MOST_ACROSS = 4  # panels in a row: of more, nobody can read the words
+
 
 def learning_curves(history, metrics=None):
     """Training and validation curves, one panel a metric, the best epoch marked.
@@ -36,9 +38,13 @@ def learning_curves(history, metrics=None):
     missing = [name for name in metrics if name not in columns]
     if missing:
         raise ValueError(f"The history has {sorted(columns)}. Received: metrics={missing}")
-    figure, axes = new_figure(1, len(metrics), size=(4.6 * len(metrics), 3.4))
-    for axis, name in zip(axes[0], metrics, strict=True):
+    across = min(len(metrics), _MOST_ACROSS)
+    down = -(-len(metrics) // across)
+    figure, axes = new_figure(down, across, size=(4.6 * across, 3.4 * down))
+    for axis, name in zip(axes.flat, metrics, strict=False):
         _panel(axis, name, columns, epochs)
+    for axis in axes.flat[len(metrics) :]:
+        axis.remove()
     return figure
 
 

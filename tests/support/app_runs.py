@@ -82,3 +82,25 @@ def cells(folder, count=16):
         Image.fromarray(pixels.astype("uint8")).save(folder / "images" / f"{number}.tif")
         if number:
             Image.fromarray(mask).save(folder / "masks" / f"{number}_mask.png")
+
+
+def drawings(folder, counts):
+    """Berkeley's folder: bright rectangles on noise, whose outlines two people drew."""
+    from scipy.io import savemat
+
+    random = np.random.default_rng(0)
+    for split, count in counts.items():
+        for part in ("images", "groundTruth"):
+            (folder / part / split).mkdir(parents=True)
+        for number in range(count):
+            pixels = random.integers(0, 60, (32, 40, 3)).astype("uint8")
+            top, left, height, width = random.integers((3, 3, 8, 8), (12, 14, 18, 22))
+            pixels[top : top + height, left : left + width] += 150
+            people = np.empty((1, 2), object)
+            for place in range(2):
+                lines = np.zeros((32, 40), "uint8")
+                lines[top : top + height + place, left : left + width] = 1
+                lines[top + 1 : top + height - 1 + place, left + 1 : left + width - 1] = 0
+                people[0, place] = {"Boundaries": lines}
+            Image.fromarray(pixels).save(folder / "images" / split / f"{number}.png")
+            savemat(folder / "groundTruth" / split / f"{number}.mat", {"groundTruth": people})

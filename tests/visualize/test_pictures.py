@@ -31,6 +31,16 @@ def test_learning_curves_from_csv(tmp_path):
     rendered(figure)
 
 
+def test_learning_curves_of_many_losses_come_in_rows():
+    figure = kv.visualize.learning_curves({f"side{number}_loss": [2.0, 1.0] for number in range(7)})
+    rendered(figure)
+    assert [axis.get_title() for axis in figure.axes] == [f"side{n} loss" for n in range(7)]
+    heights = {round(axis.get_position().y0, 2) for axis in figure.axes}
+    assert len(heights) == 2
+    width, height = figure.get_size_inches()
+    assert width < 3 * height
+
+
 def test_learning_curves_without_validation_and_errors():
     figure = kv.visualize.learning_curves({"loss": [3.0, 2.0]})
     assert [axis.get_title() for axis in figure.axes] == ["loss"]

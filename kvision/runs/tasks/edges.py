@@ -20,7 +20,10 @@ On $images test images the model did not see:
 
 At the threshold $ods_threshold, of the edges that it finds $ods_precision are drawn ones, and of
 the drawn ones it finds $ods_recall. Edges are thinned to one pixel and matched within $tolerance of
-the diagonal.
+the diagonal. Where several people drew an image, what more than half of them drew is to be found,
+and what fewer drew counts neither way.
+
+![Precision and recall](figures/precision_recall.png)
 
 Some test images, the worst first:
 
@@ -103,4 +106,7 @@ class Pictures:
     def figures(self, card):
         """Returns the figures of the card, `{name: Figure}`."""
         _, _, images, truths, edges = zip(*self.kept, strict=True)
-        return {"gallery": visualize.edges(images, truths, edges)}
+        figures = {"gallery": visualize.edges(images, truths, edges)}
+        if card["metrics"]["ods"]:
+            figures["precision_recall"] = visualize.edge_curve(card["metrics"])
+        return figures
