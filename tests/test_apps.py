@@ -187,7 +187,7 @@ def test_train_edges_leaves_a_run(tmp_path):
 
     # Its files are those of a network of edges, and of the fusion that was trained.
     loaded = kv.export.load(tmp_path / "run" / "model.tflite")
-    assert loaded.task.name == "edges"
+    assert loaded.task == "edges"
     images = np.stack([x["image"] for x in kv.data.load(tmp_path / "BSR", "test")])
     found = kv.export.load(tmp_path / "run" / "model.keras").predict(images)["fuse"]
     np.testing.assert_allclose(loaded.predict(images), found, atol=1e-4)
