@@ -20,7 +20,7 @@ def turning_task(monkeypatch):
 
 def build():
     """Each picture has a bright half; the angle is 90 degrees for each half more on the right."""
-    pictures = {name: keras.Input((8, 8, 3), name=f"a_{name}") for name in ("before", "after")}
+    pictures = {name: keras.Input((8, 8, 3), name=name) for name in ("before", "after")}
     right = layers.Conv2D(1, 8, kernel_initializer=_right_half, name="right")
     sides = [right(layers.Rescaling(1 / 255)(pictures[name])) for name in ("after", "before")]
     angle = layers.Rescaling(90.0)(layers.Flatten()(layers.Subtract()(sides)))
@@ -51,16 +51,17 @@ def model():
 @pytest.mark.parametrize("kind", ["saved_model", None, "int8"])
 def test_a_file_of_two_pictures(kind, model, tmp_path):
     images, angles = examples()
+    swapped = {"before": images["after"], "after": images["before"]}
     if kind == "saved_model":
         path = kv.export.saved_model(model, tmp_path / "saved_model")
     else:
-        path = kv.export.tflite(model, tmp_path / "model.tflite", kind, calibration=[(images, 0)])
+        both = [(images, 0), (swapped, 0)]
+        path = kv.export.tflite(model, tmp_path / "model.tflite", kind, calibration=both)
     loaded = kv.export.load(path)
     assert loaded.task == "turning"
     assert loaded.input_shape == {"before": (8, 8, 3), "after": (8, 8, 3)}
     off = 2.0 if kind == "int8" else 1e-3
     np.testing.assert_allclose(loaded.predict(images, batch_size=5)[:, 0], angles, atol=off)
-    swapped = {"before": images["after"], "after": images["before"]}
     np.testing.assert_allclose(loaded.predict(swapped)[:, 0], -angles, atol=off)
     report = kv.export.verify(model, path, [(images, angles + 3)])
     assert report.passed, report.reasons
@@ -127,7 +128,7 @@ def test_a_file_of_a_task_that_is_not_known_here_still_runs(model, tmp_path, mon
 
 @pytest.mark.parametrize("kind", [None, "int8"])
 def test_inputs_that_are_no_pictures(kind, tmp_path):
-    """A picture, a vector and a row of words; the vector goes far beyond 0..255."""
+    """A picture, a vector far beyond 0..255 and a row of words."""
     ports = {
         "image": keras.Input((8, 8, 1)),
         "vector": keras.Input((3,)),
@@ -135,7 +136,9 @@ def test_inputs_that_are_no_pictures(kind, tmp_path):
     }
     image = layers.GlobalAveragePooling2D()(layers.Rescaling(1 / 255)(ports["image"]))
     words = layers.Flatten()(layers.Embedding(5, 2)(ports["words"]))
-    joined = layers.Concatenate()([image, ports["vector"], words])
+    # What is joined shares one range of 8 bits.
+    vector = layers.Rescaling(1 / 500)(ports["vector"])
+    joined = layers.Concatenate()([image, vector, words])
     model = keras.Model(ports, {"first": layers.Dense(4)(joined), "second": image}, name="mixed")
     random = np.random.default_rng(0)
     inputs = {

@@ -5,7 +5,7 @@ import numpy as np
 from kvision.export.proof.differences import Differences
 
 LIMITS = {
-    None: {"max_difference": 1e-3},
+    None: {"max_difference": 1e-3, "metric_drop": 0.01},
     "float16": {"metric_drop": 0.5},
     "bfloat16": {"metric_drop": 0.5},
     "dynamic": {"metric_drop": 1.0},
