@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from kvision.data.augmentation import tones, warping, windows
+from kvision.data.augmentation import keras_cv, tones, warping, windows
 from kvision.data.seeds import Seeds, keys
 
 # Layers that move pixels, and whose boxes and masks follow within 3 px (the tests paint
@@ -95,7 +95,7 @@ def plan_augmentation(augment, size, parts):
     fills = {name: part.FILL for name, part in parts.items() if hasattr(part, "FILL")}
     following = [name for name, part in parts.items() if hasattr(part, "follow")]
     for layer in layers:
-        _check(layer, bool(fills or following or len(pictures) > 1), following)
+        _check(layer, bool(fills or following), following, len(pictures) > 1)
     steps, run = [], []
     for layer in layers:
         if run and not _joins(run, layer):
@@ -103,6 +103,8 @@ def plan_augmentation(augment, size, parts):
             run = []
         if _joins(run, layer):
             run.append(layer)
+        elif keras_cv.is_known(layer) and len(pictures) == 1:
+            steps.append(keras_cv.KerasCVStep(layer, size, fills))
         else:
             steps.append(_LayerStep(layer, size, pictures, fills))
     return [*steps, _fuse(run, size, pictures, fills)] if run else steps
@@ -236,19 +238,19 @@ def _jitter_parts(layer):
     ]
 
 
-def _check(layer, with_others, following):
+def _check(layer, with_others, following, several):
     name = type(layer).__name__
     if not isinstance(layer, keras.layers.Layer):
         raise ValueError(
             "`augment` must hold Keras layers, such as keras.layers.RandomFlip(). "
             f"Received: {layer!r}"
         )
-    if name in _MIXING and _is_keras(layer):
+    if (name in _MIXING and _is_keras(layer)) or keras_cv.mixes(layer):
         raise ValueError(
             f"`augment` must not hold `{name}`: it mixes the labels of different images, which "
             "needs one-hot labels. Map it over the batches instead."
         )
-    if not with_others:
+    if not with_others and not several:
         return
     if name in _MISPLACING and _is_keras(layer):
         raise ValueError(
@@ -257,18 +259,28 @@ def _check(layer, with_others, following):
             "RandomPerspective or RandomLensDistortion and RandomElasticDeformation of "
             "kvision.layers for bending."
         )
-    if not _is_known(layer):
+    if not _is_known(layer) and not keras_cv.is_known(layer):
         raise ValueError(
             f"`augment` must hold only layers known to move boxes and masks rightly. "
-            f"Received: `{name}`. Known are {', '.join((*_MOVING, *_COLOURING))} of Keras and the "
-            "layers of kvision.layers."
+            f"Received: `{name}`. Known are {', '.join((*_MOVING, *_COLOURING))} of Keras, "
+            f"{', '.join((*keras_cv.MOVING, *keras_cv.COLOURING))} of keras-cv, and the layers of "
+            "kvision.layers."
+        )
+    if several and keras_cv.is_known(layer):
+        raise ValueError(
+            f"`augment` must not hold `{name}` of keras-cv where there are several pictures: it "
+            "cannot do the same to all of them. Use the layers of Keras or of kvision.layers."
         )
     affine = isinstance(layer, warping.LAYERS) or windows.can_join([], layer)
-    if following and not affine and name not in _COLOURING:
+    if following and not affine and not _colours(layer):
         raise ValueError(
             f"`augment` must not hold `{name}` where there is {' or '.join(map(repr, following))}, "
             "whose numbers follow flips, shifts, zooms, shears, rotations and crops alone."
         )
+
+
+def _colours(layer):
+    return type(layer).__name__ in (keras_cv.COLOURING if keras_cv.is_known(layer) else _COLOURING)
 
 
 def _is_keras(layer):
