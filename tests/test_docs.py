@@ -6,6 +6,7 @@ import inspect
 import os
 import pkgutil
 import re
+import shutil
 import textwrap
 from pathlib import Path
 
@@ -82,6 +83,9 @@ def workshop(materials, monkeypatch):
     """The names that a snippet may use, in the folder with the materials."""
     folder, names = materials
     monkeypatch.chdir(folder)
+    for run in (folder / "saved_models").iterdir():  # what another page left
+        if run.name != "quickstart":
+            shutil.rmtree(run) if run.is_dir() else run.unlink()
     return dict(names)
 
 

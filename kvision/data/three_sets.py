@@ -52,7 +52,7 @@ def three_sets(source, feature, splits=None, **options):
 
     >>> sets = three_sets("digits", "label", {"train": "train[:10%]"})
     >>> sets.summary
-    'digits: train on train[:10%] (143), validation on train[90%:] (144), test on test (360)'
+    'digits: train on train[:10%] (144), validation on train[90%:] (144), test on test (360)'
     """
     try:
         info = load(source, with_info=True, **options)[1]

@@ -1,9 +1,9 @@
-"""Any registered network as the encoder of another."""
+"""Any network of images as the encoder of another."""
 
 import keras
 
 from kvision import registry
-from kvision.models.features import levels as declared_levels
+from kvision.models.features import levels, output_of
 
 
 def backbone_levels(
@@ -12,8 +12,10 @@ def backbone_levels(
     """The input and the features of a backbone at its resolutions.
 
     Args:
-        backbone: a name that `kv.list_models("classification")` gives, or a `keras.Model` made by
-            such a builder. A model is used as it is, weights and all; its classifier is left out.
+        backbone: a name that `kv.list_models("classification")` gives, or a `keras.Model`: of
+            such a builder, of keras-cv, keras-hub or `keras.applications`, or your own (`levels`
+            tells what it must be). A model is used as it is, weights and all, without its
+            classifier.
         builder: name for error messages.
         input_shape: `(height, width, channels)` to build a named backbone for. A model has its own,
             which must agree.
@@ -49,16 +51,16 @@ def backbone_levels(
             f"`backbone` of `{builder}` must be the name of a registered network or a "
             f"`keras.Model`. Received: {backbone!r}"
         )
-    layers = declared_levels(model)
-    missing = sorted(set(wanted or ()) - set(layers))
+    known = levels(model)
+    missing = sorted(set(wanted or ()) - set(known))
     if missing:
         raise ValueError(
             f"`backbone` of `{builder}` must have features of stride "
-            f"{', '.join(map(str, missing))}. `{model.name}` has those of {sorted(layers)}."
+            f"{', '.join(map(str, missing))}. `{model.name}` has those of {sorted(known)}."
         )
     features = {
-        stride: model.get_layer(name).output
-        for stride, name in layers.items()
+        stride: output_of(model, name)
+        for stride, name in known.items()
         if wanted is None or stride in wanted
     }
     return model.inputs[0], features

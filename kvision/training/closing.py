@@ -20,13 +20,8 @@ def close(run_dir):
         SystemExit: with status 0 on several hosts, with 1 where the training did not come to its
             end.
 
-    Example:
-
-    ```python
-    model.fit(train, epochs=20, callbacks=kv.training.callbacks("saved_models/photos"))
-    kv.training.close("saved_models/photos")
-    card = kv.runs.release(model, "saved_models/photos", test, train, names)
-    ```
+    Example: the scripts in `apps/`, and "A script that is started again" in
+    `docs/guides/training.md`.
     """
     if "TF_CONFIG" in os.environ:
         print("Trained. Start the command once more on one host, without TF_CONFIG, to export it.")

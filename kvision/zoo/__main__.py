@@ -4,4 +4,5 @@ import sys
 
 from kvision.zoo.measuring import main
 
-raise SystemExit(0 if main(sys.argv[1:]) else 1)
+if __name__ == "__main__":
+    raise SystemExit(0 if main(sys.argv[1:]) else 1)

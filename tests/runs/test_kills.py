@@ -84,7 +84,7 @@ class Exports:
             partial.write_text("exported")
         return path
 
-    def verify(self, model, path, test, samples):
+    def verify(self, model, path, test, samples, task):
         return Report(passed=True, reasons=[], doubts=[])
 
 

@@ -112,7 +112,7 @@ def tflite(
         check_label_count(labels, _classes(model, part))
     shapes = input_shapes(model, input_shape)
     with writing(path) as partial:
-        workspace = partial.parent
+        workspace = partial.parent.resolve()  # the process that converts may be elsewhere
         examples = calibration_inputs(calibration, shapes) if quantize == "int8" else {}
         file = _convert(model, quantize, shapes, examples, part, form, workspace)
         metadata, settings = part.metadata(model, file, form, _inputs(file, shapes, task), labels)
