@@ -30,15 +30,32 @@ class Detector(keras.Model):
     Subclasses say which losses there are in `loss_names`, compute them in `losses_of`, tell their
     number of `classes`, and pass their hyperparameters on to `get_config`.
 
+    `keras.models.clone_model` is refused, because it would leave a network without losses:
+    `type(model).from_config(model.get_config())` copies one.
+
     Args:
-        network: a functional `keras.Model` with these outputs.
-        **kwargs: `name`, `trainable`, `dtype` of the model.
+        inputs: a functional `keras.Model` with these outputs, the network.
+        outputs: must be `None`.
+        name: of the model, by default the network's.
+        **kwargs: `trainable` and `dtype` of the model.
+
+    Raises:
+        ValueError: where it is given tensors.
     """
 
     loss_names = ()
 
-    def __init__(self, network, **kwargs):
-        super().__init__(network.input, network.output, **{"name": network.name, **kwargs})
+    def __init__(self, inputs, outputs=None, name=None, **kwargs):
+        # Named as Functional's arguments, so that `keras.models.clone_model` comes here with its
+        # tensors. Elsewhere it would leave a plain network, which knows no losses, without a word.
+        if outputs is not None:
+            raise ValueError(
+                f"A {type(self).__name__} must be built of a network, because tensors do not tell "
+                "its losses. To copy one, in place of keras.models.clone_model, call "
+                "`type(model).from_config(model.get_config())`."
+            )
+        network = inputs
+        super().__init__(network.input, network.output, name=name or network.name, **kwargs)
         self.network = network
         self._parts = {name: keras.metrics.Mean(name=name) for name in self.loss_names}
         # Averages over the batch, and over the replicas of a strategy, as every loss of Keras does.
@@ -165,7 +182,7 @@ class Detector(keras.Model):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         network = keras.saving.deserialize_keras_object(config["network"], custom_objects)
-        return cls(**{**config, "network": network})
+        return cls(network, **{key: value for key, value in config.items() if key != "network"})
 
 
 def _has_nan(values):

@@ -34,8 +34,10 @@ class MaskDetector(TwoStageDetector):
     class is learned, at regions that hold an object.
 
     Args:
-        network: as for `TwoStageDetector`, with the layer `mask_head` from the features of regions,
+        inputs: as for `TwoStageDetector`, with the layer `mask_head` from the features of regions,
             and perhaps `mask_pool`, which pools these; its outputs have `masks`.
+        outputs: must be `None`.
+        name: of the model.
         mask_classes: the classes whose objects have masks in training; `None` for all. Masks of
             others are not looked at.
         **kwargs: of `TwoStageDetector`.
@@ -46,8 +48,8 @@ class MaskDetector(TwoStageDetector):
 
     loss_names = (*TwoStageDetector.loss_names, "mask_loss")
 
-    def __init__(self, network, mask_classes=None, **kwargs):
-        super().__init__(network, **kwargs)
+    def __init__(self, inputs, outputs=None, name=None, *, mask_classes=None, **kwargs):
+        super().__init__(inputs, outputs, name, **kwargs)
         if mask_classes is not None:
             mask_classes = sorted(set(mask_classes))
             if not mask_classes or any(not isinstance(c, int) or c < 0 for c in mask_classes):

@@ -30,7 +30,9 @@ class SingleShotDetector(Detector):
     by half are left out.
 
     Args:
-        network: a functional `keras.Model`, as `single_shot_network` makes it.
+        inputs: a functional `keras.Model`, as `single_shot_network` makes it.
+        outputs: must be `None`.
+        name: of the model.
         variances: of the code of the offsets.
         matching_iou: overlap from which an anchor is positive.
         negatives: negatives that count for each positive. A picture without objects has as many as
@@ -51,7 +53,10 @@ class SingleShotDetector(Detector):
 
     def __init__(
         self,
-        network,
+        inputs,
+        outputs=None,
+        name=None,
+        *,
         variances=box_ops.VARIANCES,
         matching_iou=0.5,
         negatives=3.0,
@@ -59,7 +64,7 @@ class SingleShotDetector(Detector):
         box_weight=1.0,
         **kwargs,
     ):
-        super().__init__(network, **kwargs)
+        super().__init__(inputs, outputs, name, **kwargs)
         if not 0 < matching_iou <= 1 or not negatives >= 0 or not box_weight >= 0:
             raise ValueError(
                 "`matching_iou` must be in 0..1, above 0, and `negatives` and `box_weight` numbers "

@@ -25,10 +25,12 @@ class RegionDetector(Detector):
     Regions of zero area are padding. In a picture without objects any region is background.
 
     Args:
-        network: a functional `keras.Model` with the layers `region_pool`, from maps and boxes to
+        inputs: a functional `keras.Model` with the layers `region_pool`, from maps and boxes to
             the features of each region, perhaps `region_trunk`, more of those, and `box_head`, from
             them to a dict of `logits` and `offsets`; its outputs are those of a detector, with
             `image`, `features` and `proposals` in `raw`.
+        outputs: must be `None`.
+        name: of the model.
         regions: size of the sample.
         foreground: largest share of objects in the sample.
         region_iou: overlap with an object from which a region is one, and least overlap of one that
@@ -41,8 +43,18 @@ class RegionDetector(Detector):
 
     loss_names = ("class_loss", "box_loss")
 
-    def __init__(self, network, regions=64, foreground=0.25, region_iou=(0.5, 0.0), **kwargs):
-        super().__init__(network, **kwargs)
+    def __init__(
+        self,
+        inputs,
+        outputs=None,
+        name=None,
+        *,
+        regions=64,
+        foreground=0.25,
+        region_iou=(0.5, 0.0),
+        **kwargs,
+    ):
+        super().__init__(inputs, outputs, name, **kwargs)
         if not regions >= 1 or not 0 < foreground <= 1:
             raise ValueError(
                 "`regions` must be a number from 1 and `foreground` a share above 0, up to 1. "
@@ -147,7 +159,9 @@ class TwoStageDetector(RegionDetector):
     training.
 
     Args:
-        network: as for `RegionDetector`, with `rpn_logits`, `rpn_offsets` and `anchors` in `raw`.
+        inputs: as for `RegionDetector`, with `rpn_logits`, `rpn_offsets` and `anchors` in `raw`.
+        outputs: must be `None`.
+        name: of the model.
         anchors: size of the sample of anchors that the proposals learn from.
         anchor_iou: overlap from which an anchor is an object (as is the best of each object), and
             below which it is background.
@@ -163,8 +177,18 @@ class TwoStageDetector(RegionDetector):
 
     loss_names = ("rpn_class_loss", "rpn_box_loss", *RegionDetector.loss_names)
 
-    def __init__(self, network, anchors=256, anchor_iou=(0.7, 0.3), inside=False, **kwargs):
-        super().__init__(network, **kwargs)
+    def __init__(
+        self,
+        inputs,
+        outputs=None,
+        name=None,
+        *,
+        anchors=256,
+        anchor_iou=(0.7, 0.3),
+        inside=False,
+        **kwargs,
+    ):
+        super().__init__(inputs, outputs, name, **kwargs)
         if not anchors >= 1:
             raise ValueError(f"`anchors` must be a number from 1. Received: {anchors}")
         check_thresholds("anchor_iou", anchor_iou)

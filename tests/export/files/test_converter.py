@@ -37,6 +37,14 @@ def test_one_process_writes_many_files(model, tmp_path):
     assert process() == started
 
 
+def test_paths_are_relative_to_where_the_caller_is_now(model, tmp_path, monkeypatch):
+    first = write(model, tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert kv.export.tflite(model, "model.tflite").read_bytes() == first
+    assert (tmp_path / "elsewhere" / "model.tflite").is_file()
+
+
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="forks where they are safe")
 def test_a_crash_of_a_job_is_its_own(model, tmp_path):
     first = write(model, tmp_path)

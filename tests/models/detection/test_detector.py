@@ -100,3 +100,25 @@ def test_an_unknown_class_makes_the_loss_of_its_picture_nan(detector):
     truth = truth_of([0, 1])
     truth["classes"][2, 1] = 3
     assert np.isnan(float(detector.compute_loss(y=truth, y_pred=outputs)))
+
+
+@pytest.mark.parametrize("name", ["SSDLite", "FastRCNN", "FasterRCNN", "MaskRCNN", "MaskXRCNN"])
+def test_a_clone_without_losses_is_refused(name):
+    entry = kv.model_info(name)
+    model = without_weights(lambda: entry.builder(**entry.tiny))
+    with pytest.raises(
+        ValueError, match=r"call `type\(model\).from_config\(model.get_config\(\)\)"
+    ):
+        keras.models.clone_model(model)
+
+
+def test_a_copy_keeps_losses(detector):
+    model = type(detector)(detector.network, focal_gamma=2.0, name="other")
+    copy = type(model).from_config(model.get_config())
+    assert (copy.name, copy.focal_gamma, copy.loss_names) == ("other", 2.0, model.loss_names)
+    copy.compile("sgd")
+    copy.set_weights(detector.get_weights())
+    truth = truth_of([0])
+    loss = copy.evaluate(pictures(), truth, verbose=0, return_dict=True)
+    assert {"loss", "class_loss", "box_loss"} <= set(loss)
+    assert loss["class_loss"] > 0
