@@ -1,6 +1,7 @@
 """Who may import whom (the table of the design), and what `import kvision` costs."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,33 @@ def test_import_table(path):
         else:
             assert top in packages | sys.stdlib_module_names, f"{room} may not import {name}"
         assert not {"src", "python"} & set(rest), f"private import {name}"
+
+
+def module_of(path):
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_modules(path, modules):
+    """The modules of kvision that one imports, in functions too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            yield from {name, name.rpartition(".")[0]} & modules
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    paths = {module_of(path): path for path in PACKAGE.rglob("*.py")}
+    graph = {
+        name: set(imported_modules(path, set(paths))) - {"kvision", name, name.rpartition(".")[0]}
+        for name, path in paths.items()
+    }
+    assert sum(map(len, graph.values())) > 500
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError
 
 
 def test_every_room_is_in_the_table():
