@@ -7,6 +7,7 @@ from importlib import metadata
 from pathlib import Path
 
 from kvision import export, registry, visualize
+from kvision.export.files.litert import one_graph
 from kvision.export.metadata.labels import FILE_NAME, label_text
 from kvision.export.specs import input_specs, output_specs
 from kvision.files.writing import clear_partial, writing
@@ -128,10 +129,12 @@ def _known_task(run_dir):
 def _export_all(model, run_dir, test, calibration, given, quantize, threads):
     """Each file with its check and its latency: `{file name: {"check": ..., "latency": ...}}`."""
     files = {"saved_model": export.saved_model(model, run_dir / "saved_model", task=given["task"])}
-    for kind in quantize:
-        name = FILES.get(kind, f"model_{kind}.tflite")
-        print(f"Converting to {name} ...")
-        files[name] = export.tflite(model, run_dir / name, kind, calibration=calibration, **given)
+    with one_graph(model):
+        for kind in quantize:
+            name = FILES.get(kind, f"model_{kind}.tflite")
+            print(f"Converting to {name} ...")
+            path = run_dir / name
+            files[name] = export.tflite(model, path, kind, calibration=calibration, **given)
     results = {}
     for name, path in files.items():
         check = export.verify(model, path, test, samples=None, task=given["task"])

@@ -1,8 +1,12 @@
 """TFLite: the model for a phone, converted in a process of its own."""
 
+import contextlib
+import contextvars
+import hashlib
 import json
 import re
 import signal
+import tempfile
 from pathlib import Path
 
 import keras
@@ -22,6 +26,8 @@ from kvision.export.tasks import part_of
 from kvision.files.text import check_path
 from kvision.files.writing import writing
 from kvision.quiet import is_noise
+
+_shared = contextvars.ContextVar("the model whose graph is kept, and where", default=(None, None))
 
 QUANTIZE = (None, "float16", "dynamic", "int8")
 
@@ -172,9 +178,7 @@ def _convert(model, quantize, shapes, examples, part, form, workspace):
         np.save(file, values, allow_pickle=False)
         job["calibration"][name] = str(file)
     if keras.backend.backend() == "tensorflow":
-        job["source"] = str(workspace / "graph")
-        folder = workspace / "graph"
-        export_graph(model, folder, 1, part, form, shapes, in_float32=True)
+        job["source"] = str(_graph(model, part, form, shapes, workspace))
     else:
         # Graphs that come from another backend convert to many more operators: the child builds
         # the model anew under TensorFlow.
@@ -185,6 +189,33 @@ def _convert(model, quantize, shapes, examples, part, form, workspace):
     if code != 0:
         raise ValueError(_failure(code, said))
     return Path(job["target"])
+
+
+@contextlib.contextmanager
+def one_graph(model):
+    """Writes the graph of a model once for all the files that are made of it in this context.
+
+    Nothing may change the model there.
+    """
+    with tempfile.TemporaryDirectory(prefix="kvision-") as folder:
+        token = _shared.set((model, Path(folder)))
+        try:
+            yield
+        finally:
+            _shared.reset(token)
+
+
+def _graph(model, part, form, shapes, workspace):
+    """The folder with the graph that the converter reads."""
+    shared, folder = _shared.get()
+    if shared is not model:
+        folder = workspace
+    kind = hashlib.sha256(repr((part.__name__, form, shapes)).encode()).hexdigest()
+    folder = folder / f"graph-{kind[:16]}"
+    if not folder.exists():
+        with writing(folder) as partial:
+            export_graph(model, partial, 1, part, form, shapes, in_float32=True)
+    return folder
 
 
 def _failure(code, stderr):

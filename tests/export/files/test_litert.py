@@ -10,6 +10,7 @@ import pytest
 from keras import layers
 
 import kvision as kv
+from kvision.export.files import litert, savedmodel
 
 QUANTIZATIONS = ["float32", "float16", "dynamic", "int8"]
 
@@ -176,6 +177,31 @@ def test_check_of_the_input_of_an_int8_file(monkeypatch, tmp_path, tiny, exporte
     with pytest.raises(ValueError, match="must be uint8 with scale 1 and zero point 0"):
         kv.export.tflite(tiny, tmp_path / "m.tflite", "int8", calibration=digits.train[:10])
     assert not list(tmp_path.iterdir())
+
+
+def test_one_graph_for_several_files(tmp_path, monkeypatch):
+    image = keras.Input((8, 8, 3))
+    scores = keras.layers.Dense(2, "softmax")(keras.layers.Flatten()(image))
+    model, other = (keras.Model(image, scores, name=name) for name in ("one", "other"))
+    written = []
+
+    def counted(model, *args, **kwargs):
+        written.append(model.name)
+        return savedmodel.export_graph(model, *args, **kwargs)
+
+    monkeypatch.setattr(litert, "export_graph", counted)
+
+    def files():
+        kinds = (None, "dynamic")
+        paths = [kv.export.tflite(model, tmp_path / f"{kind}.tflite", kind) for kind in kinds]
+        return [path.read_bytes() for path in paths]
+
+    alone = files()
+    assert written == ["one", "one"]
+    with litert.one_graph(model):
+        assert files() == alone
+        kv.export.tflite(other, tmp_path / "other.tflite")
+    assert written[2:] == ["one", "other"]
 
 
 @pytest.mark.slow
