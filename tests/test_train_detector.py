@@ -3,9 +3,10 @@
 import csv
 import json
 import math
+import re
 
 import pytest
-from app_runs import assert_refused, run
+from app_runs import assert_refused, run, start, two_hosts
 from squares import SHAPES, write_squares
 
 ARGUMENTS = ["squares/boxes.csv", "--run", "run", "--size", "64", "--backbone", "ResNet18"]
@@ -45,6 +46,30 @@ def test_train_detector_on_two_devices_and_again(tmp_path):
     assert "run is trained: exporting it" in output
     assert "Epoch" not in output
     assert "--epochs 2" in (tmp_path / "run" / "README.md").read_text()
+
+
+@pytest.mark.slow
+def test_train_detector_on_two_hosts(tmp_path):
+    write_squares(tmp_path / "squares", 24, seed=0)
+    hosts = [
+        start("train_detector.py", *ARGUMENTS, folder=tmp_path, TF_CONFIG=config)
+        for config in two_hosts()
+    ]
+    outputs = [host.communicate(timeout=600)[0] for host in hosts]
+    assert [host.returncode for host in hosts] == [0, 0], outputs
+    figures = [re.findall(r"(\w*loss|val_AP\w*): ([\d.e-]+)", output) for output in outputs]
+    last = [dict(found) for found in figures]
+    assert {"class_loss", "box_loss", "val_class_loss", "val_AP50"} <= set(last[0])
+    assert last[0] == last[1]
+    run_dir = tmp_path / "run"
+    assert {path.name for path in run_dir.iterdir()} >= {"history.csv", "model.keras", "run.json"}
+    rows = list(csv.DictReader((run_dir / "history.csv").read_text().splitlines()))
+    assert float(rows[-1]["class_loss"]) == pytest.approx(float(last[0]["class_loss"]), abs=1e-3)
+    assert len(rows) == 2
+    code, output = run("train_detector.py", *ARGUMENTS, folder=tmp_path)
+    assert code == 0, output
+    assert "run is trained: exporting it" in output
+    assert json.loads((run_dir / "card.json").read_text())["passed"]
 
 
 @pytest.mark.slow

@@ -5,12 +5,11 @@ import itertools
 import json
 import random
 import signal
-import socket
 import time
 
 import numpy as np
 import pytest
-from app_runs import cells, photos, start
+from app_runs import cells, photos, start, two_hosts
 from squares import write_squares
 
 import kvision as kv
@@ -84,18 +83,6 @@ class Attempt:
         assert self.killed or all(process.returncode in (0, 1) for process in processes), (
             self.output
         )
-
-
-def two_hosts():
-    sockets = [socket.socket() for _ in range(2)]
-    for each in sockets:
-        each.bind(("localhost", 0))
-    hosts = [f"localhost:{each.getsockname()[1]}" for each in sockets]
-    for each in sockets:
-        each.close()
-    for index in range(2):
-        task = {"type": "worker", "index": index}
-        yield json.dumps({"cluster": {"worker": hosts}, "task": task})
 
 
 def write_data(folder):

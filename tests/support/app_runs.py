@@ -2,8 +2,10 @@
 
 import contextlib
 import io
+import json
 import os
 import runpy
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +35,19 @@ def run(script, *arguments, folder):
     process = start(script, *arguments, folder=folder)
     output, _ = process.communicate(timeout=600)
     return process.returncode, output
+
+
+def two_hosts():
+    """The TF_CONFIG of each of two processes on this machine."""
+    sockets = [socket.socket() for _ in range(2)]
+    for each in sockets:
+        each.bind(("localhost", 0))
+    hosts = [f"localhost:{each.getsockname()[1]}" for each in sockets]
+    for each in sockets:
+        each.close()
+    for index in range(2):
+        task = {"type": "worker", "index": index}
+        yield json.dumps({"cluster": {"worker": hosts}, "task": task})
 
 
 def assert_refused(script, arguments, said, folder):
