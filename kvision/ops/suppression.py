@@ -10,6 +10,8 @@ from keras import ops
 from kvision.ops.boxes import iou
 
 BLOCK = 256  # boxes that are looked at together
+SMALL_BLOCK, FEW = 160, 512  # likewise where so few are kept
+SMALLEST = 1.2e-38  # area of a box, which then overlaps nothing
 NONE = float("-inf")
 
 
@@ -42,37 +44,58 @@ def suppress(boxes, scores, iou_threshold, score_threshold=0.0, most=100, groups
     """
     check_suppression(iou_threshold, most)
     boxes, scores = _tensors(boxes, scores)
-    number = ops.shape(scores)[1]
-    values, order = ops.top_k(ops.where(scores > score_threshold, scores, NONE), number)
-    # A block of boxes without area follows: they overlap nothing, and are what is not there.
-    margin = ((0, 0), (0, BLOCK))
-    boxes = ops.pad(ops.take_along_axis(boxes, order[..., None], axis=1), (*margin, (0, 0)))
-    values = ops.pad(values, margin, constant_values=NONE)
-    if groups is not None:
-        groups = ops.take_along_axis(ops.cast(groups, "int32"), order, axis=1)
-        groups = ops.pad(groups, margin)
-    end = ops.max(ops.sum(ops.cast(values > NONE, "int32"), axis=1))
+    block = SMALL_BLOCK if most <= FEW else BLOCK
+    scores = ops.where(scores > score_threshold, scores, NONE)
+    sides, scores = _with_a_block(_sides_of(boxes, groups), scores, block)
+    batch, number = ops.shape(scores)
+    sides = [ops.reshape(side, (-1,)) for side in sides]
+    first = number * ops.arange(batch, dtype="int32")[:, None]  # of each image, in `sides`
+    index, within = ops.arange(number, dtype="int32"), ops.arange(block, dtype="int32")
+    before = ops.cast(within[:, None] < within, "float32")
+    slots = block * -(-most // block)
 
-    def unfinished(start, kept, count):
-        return (start < end) & ops.any(count < most)
+    def taken(places):
+        return [ops.take(side, places + first) for side in sides]
 
-    def look_at_block(start, kept, count):
-        places = start + ops.arange(BLOCK, dtype="int32")
-        block = _taken(boxes, groups, ops.broadcast_to(places, (ops.shape(kept)[0], BLOCK)))
-        alive = ops.take(values, places, axis=1) > NONE
-        alive = alive & ~ops.any(_overlapping(block, _taken(boxes, groups, kept), iou_threshold), 2)
-        alive = _greedy(alive, _overlapping(block, block, iou_threshold))
-        slot = count[:, None] + ops.cumsum(ops.cast(alive, "int32"), axis=1) - 1
-        into = (slot[..., None] == ops.arange(most, dtype="int32")) & alive[..., None]
-        new = ops.sum(ops.where(into, places[:, None] - number, 0), axis=1)
-        return start + BLOCK, kept + new, ops.max(slot, axis=1) + 1
+    def unfinished(left, kept, count, last):
+        return ops.any((count < most) & (last > NONE))
 
-    batch = ops.shape(scores)[0]
-    kept = ops.zeros((batch, most), "int32") + number  # the first box without area
+    def look_at_block(left, kept, count, last):
+        """The best boxes of those that are left, beside those that are kept and each other."""
+        values, places = ops.top_k(left, block)
+        looked_at = taken(places)
+
+        def compare(start, hits):
+            chunk = taken(ops.slice(kept, (0, start), (batch, block)))
+            there = ops.cast(start + within < count[:, None], "float32")[:, None]
+            overlapping = _overlapping(chunk, looked_at, iou_threshold)
+            return start + block, hits + ops.matmul(there, overlapping)
+
+        end = ops.max(count)
+        hits = ops.zeros((batch, 1, block))
+        _, hits = ops.while_loop(lambda start, hits: start < end, compare, (0, hits))
+        candidates = ops.cast((values[:, None] > NONE) & (hits <= 0), "float32")
+        overlapping = _overlapping(looked_at, looked_at, iou_threshold) * before
+        alive = _greedy(candidates, overlapping)[:, 0] > 0
+        # The places of the boxes that stay are written after those of the blocks before; what does
+        # not stay, or is too many, into the slot behind the last.
+        after = count[:, None] + ops.cumsum(ops.cast(alive, "int32"), axis=1)
+        slot = ops.where(alive, ops.minimum(after - 1, slots), slots)
+        slot = slot + (slots + 1) * ops.arange(batch, dtype="int32")[:, None]
+        kept = ops.scatter_update(
+            ops.reshape(kept, (-1,)), ops.reshape(slot, (-1, 1)), ops.reshape(places, (-1,))
+        )
+        last, place = values[:, -1:], places[:, -1:]
+        later = (left < last) | ((left == last) & (index > place))
+        left = ops.where(later, left, NONE)
+        return left, ops.reshape(kept, (batch, slots + 1)), after[:, -1], last[:, 0]
+
+    kept = ops.zeros((batch, slots + 1), "int32")
     count = ops.zeros((batch,), "int32")
-    _, kept, _ = ops.while_loop(unfinished, look_at_block, (0, kept, count))
-    order = ops.pad(order, margin)
-    return ops.take_along_axis(order, kept, axis=1), kept < number
+    start = (scores, kept, count, ops.zeros((batch,)))
+    _, kept, count, _ = ops.while_loop(unfinished, look_at_block, start)
+    valid = ops.arange(most, dtype="int32") < count[:, None]
+    return ops.where(valid, kept[:, :most], 0), valid
 
 
 def suppress_classes(
@@ -210,32 +233,52 @@ def smaller(first, second):
     return min(first, second) if known else ops.minimum(first, second)
 
 
-def _taken(boxes, groups, places):
-    """Boxes and groups at places `(batch, n)`."""
-    chosen = ops.take_along_axis(boxes, places[..., None], axis=1)
-    return chosen, None if groups is None else ops.take_along_axis(groups, places, axis=1)
+def _with_a_block(sides, scores, block):
+    """The same with more boxes without score, unless there is a block of them."""
+    number = ops.shape(scores)[1]
+    missing = max(0, block - number) if isinstance(number, int) else block
+    if not missing:
+        return sides, scores
+    margin = ((0, 0), (0, missing))
+    return [ops.pad(side, margin) for side in sides], ops.pad(scores, margin, constant_values=NONE)
+
+
+def _sides_of(boxes, groups):
+    """Top, left, bottom, right, area and, if there are any, groups of boxes, each `(batch, n)`."""
+    top, left, bottom, right = ops.unstack(boxes, 4, axis=-1)
+    area = ops.maximum(bottom - top, 0.0) * ops.maximum(right - left, 0.0)
+    sides = [top, left, bottom, right, ops.maximum(area, SMALLEST)]
+    return sides if groups is None else [*sides, ops.cast(groups, "int32")]
 
 
 def _overlapping(first, second, threshold):
-    """Whether each box of the first overlaps each of the second, `(batch, n, m)`."""
-    (boxes, groups), (others, other_groups) = first, second
-    result = iou(boxes, others) > threshold
-    return result if groups is None else result & (groups[..., None] == other_groups[:, None])
+    """1.0 where a box of the first overlaps one of the second, else 0.0, `(batch, n, m)`."""
+    top, left, bottom, right, area, *groups = (side[..., None] for side in first)
+    others = [side[:, None] for side in second]
+    height = ops.minimum(bottom, others[2]) - ops.maximum(top, others[0])
+    width = ops.minimum(right, others[3]) - ops.maximum(left, others[1])
+    both = ops.maximum(height, 0.0) * ops.maximum(width, 0.0)
+    result = both / (area + others[4] - both) > threshold
+    if groups:
+        result = result & (groups[0] == others[5])
+    return ops.cast(result, "float32")
 
 
 def _greedy(candidates, overlapping):
-    """Which boxes of a sorted block stay: those that overlap none before them that stays.
+    """Which boxes of a sorted block stay, `(batch, 1, n)`: those that overlap none before them.
 
     Each round settles at least one more box, and usually all are settled after a few.
     """
-    index = ops.arange(BLOCK)
-    overlapping = overlapping & (index[None, :] < index[:, None])
+
+    def settled(alive):
+        return ops.cast(ops.matmul(alive, overlapping) < candidates, "float32")
 
     def unfinished(alive, before):
         return ops.any(alive != before)
 
     def settle(alive, before):
-        return candidates & ~ops.any(overlapping & alive[:, None, :], axis=2), alive
+        before = settled(alive)
+        return settled(before), before
 
-    start = (candidates, ops.zeros_like(candidates))
-    return ops.while_loop(unfinished, settle, start)[0]
+    once = settled(candidates)
+    return ops.while_loop(unfinished, settle, (settled(once), once))[0]
