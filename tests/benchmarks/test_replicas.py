@@ -17,7 +17,7 @@ import kvision as kv
 BATCH, SIZE, STEPS, ROUNDS = 32, 96, 12, 5
 
 
-def trainer(strategy):
+def trainer(strategy, batch=BATCH):
     """A function that trains some steps and returns their images a second."""
     generator = np.random.default_rng(0)
     images = generator.uniform(0, 255, (BATCH, SIZE, SIZE, 3)).astype("float32")
