@@ -20,8 +20,8 @@ BATCH, SIZE, STEPS, ROUNDS = 32, 96, 12, 5
 def trainer(strategy, batch=BATCH):
     """A function that trains some steps and returns their images a second."""
     generator = np.random.default_rng(0)
-    images = generator.uniform(0, 255, (BATCH, SIZE, SIZE, 3)).astype("float32")
-    batches = tf.data.Dataset.from_tensors((images, np.arange(BATCH) % 5)).repeat()
+    images = generator.uniform(0, 255, (batch, SIZE, SIZE, 3)).astype("float32")
+    batches = tf.data.Dataset.from_tensors((images, np.arange(batch) % 5)).repeat()
     with strategy.scope():
         model = kv.models.MobileNetV2(classes=5, input_shape=(SIZE, SIZE, 3), alpha=0.35)
         model.compile("sgd", "sparse_categorical_crossentropy")
@@ -34,7 +34,7 @@ def trainer(strategy, batch=BATCH):
     def train():
         ends.clear()
         model.fit(batches, steps_per_epoch=STEPS, callbacks=[clock], verbose=0)
-        return (STEPS - 1) * BATCH / (ends[-1] - ends[0])
+        return (STEPS - 1) * batch / (ends[-1] - ends[0])
 
     train()
     return train
@@ -60,3 +60,11 @@ def test_our_replicas_beside_the_plain_strategy():
     ours = trainer(kv.training.strategy(["CPU:0", "CPU:1"]))
     plain = trainer(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
     assert compare("our two replicas / plain MirroredStrategy", ours, plain) > 0.7
+
+
+@pytest.mark.bench
+def test_half_batches_beside_whole_ones():
+    """What is lost where one device does in two steps what it could do in one."""
+    half = trainer(tf.distribute.get_strategy(), BATCH // 2)
+    whole = trainer(tf.distribute.get_strategy())
+    assert compare("one device, half batches / whole batches", half, whole) > 0.3
