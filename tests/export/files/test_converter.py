@@ -93,7 +93,8 @@ def test_jobs_are_answered_by_one_process(ask):
 
 def test_a_process_that_has_ended_is_started_anew(ask):
     *_, first = ask()
-    os.kill(process(), signal.SIGKILL)
+    converter._running[0].kill()
+    converter._running[0].wait(30)
     code, _, second = ask()
     assert (code, second) == (0, str(process()))
     assert first != second
